@@ -1,0 +1,2 @@
+// Package encode is the port to the video encoder.
+package encode
