@@ -1,0 +1,98 @@
+package job
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// Cancel ends an open job. Its workers notice at their next heartbeat, stop within
+// two seconds and write nothing more; what succeeded before is kept. Canceling a
+// job that has ended gives it back unchanged.
+func (r *Runner) Cancel(ctx context.Context, organization, job string) (Job, error) {
+	var j Job
+	err := postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
+		if err := cancel(ctx, tx, organization, `job_id = $2`, job); err != nil {
+			return err
+		}
+		var err error
+		j, err = Get(ctx, tx, organization, job)
+		return err
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	r.Show(ctx, j)
+	return j, nil
+}
+
+// CancelCourse ends the open jobs of a course that is being deleted.
+func CancelCourse(ctx context.Context, tx postgres.Querier, organization, course string) error {
+	return cancel(ctx, tx, organization, `course_id = $2`, course)
+}
+
+// CancelSubject ends the open jobs that work on a source, lesson or course.
+func CancelSubject(ctx context.Context, tx postgres.Querier, organization, subject string) error {
+	return cancel(ctx, tx, organization, `subject = $2`, subject)
+}
+
+// cancel ends the open jobs that where selects; where is one of the constants above.
+func cancel(ctx context.Context, tx postgres.Querier, organization, where string, arg string) error {
+	_, err := tx.Exec(ctx, `
+		WITH ended AS (
+			UPDATE jobs
+			SET state = 'canceled', message = '', version = version + 1, finished_at = now()
+			WHERE organization_id = $1 AND `+where+` AND state IN ('queued', 'running', 'waiting')
+			RETURNING job_id)
+		UPDATE job_steps
+		SET state = 'canceled', lease_until = NULL, changed_at = now()
+		WHERE organization_id = $1 AND job_id IN (SELECT job_id FROM ended)
+			AND state IN ('blocked', 'queued', 'running', 'delivered')`, organization, arg)
+	return postgres.Fault(err)
+}
+
+// Resume goes on with a job that failed, was canceled or waits. Steps that
+// succeeded are not run again.
+func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, error) {
+	var j Job
+	err := postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
+		if err := lock(ctx, tx, organization, job); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			UPDATE jobs
+			SET state = 'queued', error = '', finished_at = NULL
+			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled', 'waiting')`, organization, job)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			j, err := Get(ctx, tx, organization, job)
+			if err != nil {
+				return err
+			}
+			return fault.New(fault.Conflict, "The job is %s: only one that failed, was canceled or waits can be resumed.", j.State)
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE job_steps
+			SET state = 'blocked', failures = 0, done = 0, error = '', sends = sends + 1, changed_at = now()
+			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled')`, organization, job)
+		if err != nil {
+			return err
+		}
+		j, err = settle(ctx, tx, organization, job)
+		return err
+	})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" {
+		return Job{}, fault.New(fault.Conflict, "A newer job is already doing this work.")
+	}
+	if err != nil {
+		return Job{}, err
+	}
+	return j, r.follow(ctx, j)
+}

@@ -1,0 +1,116 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// Run is one attempt at a step, as its work sees it. Safe for concurrent use.
+type Run struct {
+	Step   Step
+	runner *Runner
+
+	mu          sync.Mutex
+	done, units int64
+	message     string
+	changed     bool
+	ifFailed    func(tx pgx.Tx, failure error) error
+}
+
+// errLost ends the work of an attempt that the step no longer belongs to.
+var errLost = fault.New(fault.Conflict, "The step was canceled or taken over.")
+
+// Progress says how far the work is: done of units (the step's share of the job's
+// total) and a sentence for people. It is cheap: the next heartbeat writes it.
+func (r *Run) Progress(done, units int64, message string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done, r.units, r.message, r.changed = min(done, units), max(1, units), message, true
+}
+
+// Commit runs fn in a transaction that commits only while this attempt holds the
+// step: a worker that wakes up late writes nothing.
+func (r *Run) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return postgres.InTx(ctx, r.runner.DB, func(tx pgx.Tx) error {
+		var held bool
+		err := tx.QueryRow(ctx, `
+			SELECT true FROM job_steps
+			WHERE organization_id = $1 AND job_id = $2 AND name = $3 AND attempt = $4 AND state = 'running'
+			FOR UPDATE`, r.Step.Organization, r.Step.Job, r.Step.Name, r.Step.Attempt).Scan(&held)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errLost
+		}
+		if err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+// IfFailed sets what is written, beside the step, when the step fails for good.
+func (r *Run) IfFailed(fn func(tx pgx.Tx, failure error) error) { r.ifFailed = fn }
+
+// keep sends heartbeats until ctx ends, and stops the work when the step is lost:
+// canceled, taken over, or the database gone for longer than the lease.
+func (r *Run) keep(ctx context.Context, stop context.CancelCauseFunc) (ended chan struct{}) {
+	ended = make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(r.runner.beat())
+		defer ticker.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			switch err := r.beat(ctx); {
+			case err == nil:
+				last = time.Now()
+			case errors.Is(err, errLost) || time.Since(last) > r.runner.lease():
+				stop(errLost)
+				return
+			}
+		}
+	}()
+	return ended
+}
+
+func (r *Run) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	r.mu.Lock()
+	done, units, message, changed := r.done, r.units, r.message, r.changed
+	r.mu.Unlock()
+	tag, err := r.runner.DB.Exec(ctx, `
+		UPDATE job_steps
+		SET lease_until = now() + $5, done = $6, units = $7
+		WHERE organization_id = $1 AND job_id = $2 AND name = $3 AND attempt = $4 AND state = 'running'`,
+		r.Step.Organization, r.Step.Job, r.Step.Name, r.Step.Attempt, r.runner.lease(), done, units)
+	if err != nil {
+		return postgres.Fault(err)
+	}
+	if tag.RowsAffected() == 0 {
+		return errLost
+	}
+	if !changed {
+		return nil
+	}
+	j, ok, err := show(ctx, r.runner.DB, r.Step, message)
+	if err != nil || !ok {
+		return err
+	}
+	r.mu.Lock()
+	r.changed = r.done != done || r.units != units || r.message != message
+	r.mu.Unlock()
+	r.runner.Show(ctx, j)
+	return nil
+}

@@ -1,0 +1,96 @@
+package job
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// Swept counts what a sweep found.
+type Swept struct {
+	Lost    int // queued steps whose task had vanished
+	Stuck   int // running steps whose worker had vanished
+	Unheard int // delivered steps whose event had not come
+}
+
+// Sweep makes good what was lost on the way, across all organizations: it sends
+// tasks again for steps that nobody has taken, frees steps whose worker is gone,
+// and hands delivered steps to unheard, which looks whether their result is there
+// and completes them. One that is not there is queued again.
+func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s Step) (found bool, err error)) (Swept, error) {
+	var swept Swept
+	var errs []error
+	lost, err := r.renew(ctx, `
+		UPDATE job_steps s
+		SET sends = sends + 1, changed_at = now()
+		FROM jobs j
+		WHERE s.job_id = j.job_id AND j.state IN ('queued', 'running') AND s.state = 'queued'
+			AND s.changed_at < now() - interval '1 minute' * least(1 + s.sends, 10)
+		RETURNING j.kind, s.job_id, s.name, s.sends`)
+	swept.Lost, errs = lost, append(errs, err)
+	stuck, err := r.renew(ctx, `
+		UPDATE job_steps s
+		SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now()
+		FROM jobs j
+		WHERE s.job_id = j.job_id AND s.state = 'running' AND s.lease_until < now() - interval '5 seconds'
+		RETURNING j.kind, s.job_id, s.name, s.sends`)
+	swept.Stuck, errs = stuck, append(errs, err)
+	delivered, err := r.undelivered(ctx)
+	errs = append(errs, err)
+	for _, s := range delivered {
+		found, err := unheard(ctx, s)
+		if err == nil && !found {
+			_, err = r.renew(ctx, `
+				UPDATE job_steps s
+				SET state = 'queued', lease_until = NULL, sends = sends + 1, changed_at = now()
+				FROM jobs j
+				WHERE s.job_id = j.job_id AND s.job_id = $1 AND s.name = $2 AND s.attempt = $3 AND s.state = 'delivered'
+				RETURNING j.kind, s.job_id, s.name, s.sends`, s.Job, s.Name, s.Attempt)
+		}
+		swept.Unheard++
+		errs = append(errs, err)
+	}
+	return swept, errors.Join(errs...)
+}
+
+// renew runs a statement that frees steps, and sends a task for each.
+func (r *Runner) renew(ctx context.Context, sql string, args ...any) (int, error) {
+	rows, err := r.DB.Query(ctx, sql, args...)
+	if err != nil {
+		return 0, postgres.Fault(err)
+	}
+	type freed struct {
+		Kind      Kind
+		Job, Name string
+		Sends     int64
+	}
+	steps, err := pgx.CollectRows(rows, pgx.RowToStructByPos[freed])
+	if err != nil {
+		return 0, postgres.Fault(err)
+	}
+	var errs []error
+	for _, s := range steps {
+		errs = append(errs, r.send(ctx, s.Kind, Ref{s.Job, s.Name}, s.Sends))
+	}
+	return len(steps), errors.Join(errs...)
+}
+
+// undelivered lists the steps whose event is overdue.
+func (r *Runner) undelivered(ctx context.Context) ([]Step, error) {
+	rows, err := r.DB.Query(ctx, `
+		SELECT s.job_id, s.name, s.organization_id, j.course_id, s.kind, s.subject, s.content, s.attempt
+		FROM job_steps s JOIN jobs j USING (job_id)
+		WHERE s.state = 'delivered' AND s.lease_until < now()
+		LIMIT 100`)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	steps, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Step, err error) {
+		err = row.Scan(&s.Job, &s.Name, &s.Organization, &s.CourseID, &s.Kind, &s.Subject, &s.Content, &s.Attempt)
+		return s, err
+	})
+	return steps, postgres.Fault(err)
+}
