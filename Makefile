@@ -1,0 +1,36 @@
+# Lectern's commands. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: setup ## start everything in one process, write the sample course, stay up
+	go run ./functions/local $(ARGS)
+
+setup: ## install what is missing to run (Debian packages)
+	@scripts/setup.sh run
+
+setup-test: ## install what is missing to test
+	@scripts/setup.sh test
+
+test: setup-test lint ## every check and every test, as CI runs them
+	go test -race -shuffle=on -timeout 20m ./...
+
+lint: ## format, vet, staticcheck and the house rules
+	@scripts/lint.sh
+
+bench: setup-test ## render, CRUD, ingest and cold-start figures
+	@scripts/bench.sh
+
+fmt: ## format the code
+	go tool -modfile=tools/go.mod gofumpt -w .
+
+migration: ## a new migration: make migration NAME=add_things
+	@scripts/migration.sh "$(NAME)"
+
+clean: ## remove what `make run` keeps
+	rm -rf .lectern out
+
+.PHONY: help run setup setup-test test lint bench fmt migration clean

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs what Lectern needs and this Debian machine lacks; does nothing when all
+# is there. Usage: setup.sh run|test
+set -euo pipefail
+
+declare -A package=( # program → Debian package
+  [ffmpeg]=ffmpeg [ffprobe]=ffmpeg [espeak-ng]=espeak-ng [pdftohtml]=poppler-utils
+)
+[ "${1:-run}" = test ] && package[chromium]=chromium
+
+missing=()
+for program in "${!package[@]}"; do
+  command -v "$program" >/dev/null || missing+=("${package[$program]}")
+done
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+# Slides in any script: what the embedded fonts lack comes from Noto.
+[ -d /usr/share/fonts/truetype/noto ] || missing+=(fonts-noto-core)
+compgen -G '/usr/share/fonts/opentype/noto/NotoSansCJK*' >/dev/null || missing+=(fonts-noto-cjk)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "Lectern needs these, and this machine has no apt-get to install them with: ${missing[*]}" >&2
+  exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "Lectern needs these; install them as root: apt-get install ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+
+echo "Installing ${missing[*]} …"
+# Debian's Postgres package would start a server of its own. We start ours; leave the machine as it was.
+quiet=/etc/postgresql-common/createcluster.d/lectern.conf
+if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common ]; then
+  "${as_root[@]}" mkdir -p "$(dirname $quiet)"
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee $quiet >/dev/null
+  trap '"${as_root[@]}" rm -f $quiet' EXIT
+fi
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
