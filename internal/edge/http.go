@@ -1,0 +1,182 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"lectern.dev/lectern/internal/fault"
+)
+
+// Options say how HTTP treats requests. The zero value suits an API of small bodies.
+type Options struct {
+	MaxBody        int64    // bytes; 0: 1 MiB
+	TrustedOrigins []string // "https://host": other origins whose pages may write with our cookies
+}
+
+// HTTP puts around a public handler all that every one of them needs: request id
+// and trace, access log, recovery from panics, body limit, security headers,
+// refusal of cross-origin writes, and GET /healthz. The content security policy
+// is left to who serves pages. It panics on a malformed trusted origin, which is a
+// wrong setting.
+func HTTP(handler http.Handler, o Options) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range o.TrustedOrigins {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			panic(fmt.Sprintf("trusted origin %q: %v", origin, err))
+		}
+	}
+	protection.SetDenyHandler(failing(fault.New(fault.Denied, "This request was sent by a page of another site, so it was not carried out.")))
+	if o.MaxBody == 0 {
+		o.MaxBody = 1 << 20
+	}
+	return instrument(healthz(secure(limitBody(protection.Handler(handler), o.MaxBody))))
+}
+
+// instrument gives a request its id and trace, recovers panics, and logs the
+// request once, when it is over.
+func instrument(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := newRequest(r)
+		ctx := context.WithValue(r.Context(), requestKey{}, q)
+		rec := &recorder{ResponseWriter: w}
+		w.Header().Set("X-Request-Id", q.id)
+		start := time.Now()
+		defer func() {
+			p := recover()
+			var stack string
+			if p != nil && p != http.ErrAbortHandler {
+				stack = string(debug.Stack())
+				q.err = fmt.Errorf("panic: %v", p)
+				if rec.status == 0 {
+					writeProblem(ctx, rec, q.err)
+				} else {
+					p = http.ErrAbortHandler // part of the answer is out: cut the connection rather than append to it
+				}
+			}
+			logAccess(ctx, r, rec, q.err, stack, time.Since(start))
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+		}()
+		next.ServeHTTP(rec, r.WithContext(ctx))
+	})
+}
+
+// logAccess writes the one line about a request: at ERROR when it was our fault, at
+// WARNING when a part we need was missing or a delivery is given up, at DEBUG for
+// health checks.
+func logAccess(ctx context.Context, r *http.Request, rec *recorder, err error, stack string, took time.Duration) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{slog.Group("httpRequest",
+		slog.String("requestMethod", r.Method),
+		slog.String("requestUrl", r.URL.RequestURI()),
+		slog.Int("status", rec.code()),
+		slog.String("latency", fmt.Sprintf("%.6fs", took.Seconds())),
+		slog.Int64("responseSize", rec.size),
+		slog.String("userAgent", r.UserAgent()),
+		slog.String("remoteIp", r.RemoteAddr),
+	)}
+	if r.URL.Path == "/healthz" {
+		level = slog.LevelDebug
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()), slog.String("kind", fault.KindOf(err).String()))
+		switch {
+		case fault.Is(err, fault.Internal):
+			level = slog.LevelError
+		case fault.Is(err, fault.Unavailable):
+			level = slog.LevelWarn
+		case rec.code() < 300: // a delivery that is acknowledged although it failed
+			level = slog.LevelWarn
+			attrs = append(attrs, slog.String("outcome", "not retried"))
+		}
+	}
+	if stack != "" {
+		attrs = append(attrs, slog.String("stack_trace", stack))
+	}
+	slog.LogAttrs(ctx, level, "request", attrs...)
+}
+
+func healthz(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.Header().Set("Cache-Control", "no-store")
+			_, _ = w.Write([]byte("ok\n")) // the prober may be gone
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+		h.Set("X-Frame-Options", "DENY")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limitBody refuses a declared oversize at once and cuts an undeclared one.
+func limitBody(next http.Handler, limit int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > limit {
+			w.Header().Set("Connection", "close") // nobody will read the rest
+			failing(tooLarge(limit)).ServeHTTP(w, r)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func tooLarge(limit int64) error {
+	return fault.New(fault.TooLarge, "The request is larger than the %d KiB that are taken here.", limit>>10)
+}
+
+// failing answers every request with err.
+func failing(err error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Failed(r.Context(), err)
+		writeProblem(r.Context(), w, err)
+	})
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	size   int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= 200 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.size += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach flush and deadlines.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) code() int {
+	if r.status == 0 {
+		return http.StatusOK // what net/http sends for a handler that wrote nothing
+	}
+	return r.status
+}

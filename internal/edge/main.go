@@ -1,0 +1,90 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// settings are what the platform gives every function.
+type settings struct {
+	Port     string     `env:"PORT, default=8080"` // set by the platform
+	LogLevel slog.Level `env:"LOG_LEVEL, default=INFO"`
+	Project  string     `env:"GOOGLE_CLOUD_PROJECT"` // prefix of trace names in the log; empty: no trace links
+}
+
+// Main is a function's whole main: it builds the handler, serves it on $PORT
+// until SIGTERM, lets requests in flight finish, and exits. A wrong setting or a
+// port that is taken ends the process with code 1 before anything is served.
+func Main(build Build) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, build); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot start:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, build Build) error {
+	var s settings
+	if err := Load(ctx, &s); err != nil {
+		return err
+	}
+	slog.SetDefault(Logger(os.Stdout, s.LogLevel, s.Project))
+	handler, err := build(ctx)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("", s.Port))
+	if err != nil {
+		return err
+	}
+	return Serve(ctx, listener, handler)
+}
+
+// Serve answers on the listener until ctx ends, then drains: it accepts nothing
+// new, closes Draining, waits at most 8 s for requests in flight, and cancels
+// what is left. HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to
+// cut something is logged, not returned: the process was told to stop and did.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	draining := make(chan struct{})
+	base, cut := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), drainKey{}, (<-chan struct{})(draining)))
+	defer cut()
+	server := &http.Server{
+		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	close(draining)
+	limit, cancel := context.WithTimeout(base, drainTimeout)
+	defer cancel()
+	err := server.Shutdown(limit)
+	if errors.Is(err, context.DeadlineExceeded) {
+		slog.WarnContext(ctx, "requests were cut at the end of the drain", "limit", drainTimeout.String())
+		cut()
+		err = server.Close()
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"lectern.dev/lectern/internal/fault"
+)
+
+// serve starts Serve and gives its address, what stops it, and its outcome.
+func serve(t *testing.T, h http.Handler) (address string, stop context.CancelFunc, done <-chan error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, listener, h) }()
+	t.Cleanup(stop)
+	return listener.Addr().String(), stop, ended
+}
+
+func TestServeLetsRequestsInFlightFinish(t *testing.T) {
+	t.Parallel()
+	started, release := make(chan struct{}), make(chan struct{})
+	address, stop, done := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(started)
+		<-Draining(r.Context())
+		<-release
+		fmt.Fprint(w, "whole")
+	}))
+	got := make(chan string, 1)
+	go func() {
+		response, err := http.Get("http://" + address)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer response.Body.Close()
+		b, _ := io.ReadAll(response.Body)
+		got <- string(b)
+	}()
+	<-started
+	stop()
+	close(release)
+	if body := <-got; body != "whole" {
+		t.Errorf("the request in flight got %q", body)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+		t.Error("a drained server still accepts connections")
+	}
+}
+
+func TestServeSpeaksCleartextHTTP2(t *testing.T) {
+	t.Parallel()
+	address, _, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	response, err := (&http.Client{Transport: transport}).Get("http://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if b, _ := io.ReadAll(response.Body); string(b) != "HTTP/2.0" {
+		t.Errorf("spoke %s", b)
+	}
+}
+
+func TestStreamEndsCleanlyOnDrain(t *testing.T) {
+	t.Parallel()
+	address, stop, done := serve(t, instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Stream(w, r, func(ctx context.Context, send func(Message) error) error {
+			if err := send(Message{ID: "1", Event: "progress", Data: map[string]int{"done": 1}}); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return nil
+		})
+	})))
+	response, err := http.Get("http://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data:") {
+	}
+	stop()
+	for lines.Scan() {
+	}
+	if lines.Err() != nil {
+		t.Errorf("the stream was cut: %v", lines.Err())
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLazyRetriesFailureAndKeepsSuccess(t *testing.T) {
+	t.Parallel()
+	builds := 0
+	h := Lazy(func(context.Context) (http.Handler, error) {
+		builds++
+		if builds == 1 {
+			return nil, fault.New(fault.Unavailable, "The database is not there.")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}), nil
+	})
+	for i, want := range []int{503, 200, 200} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if w.Code != want {
+			t.Errorf("request %d: %d, want %d", i, w.Code, want)
+		}
+	}
+	if builds != 2 {
+		t.Errorf("built %d times", builds)
+	}
+}
+
+func TestLoadReportsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	var c struct {
+		Database string        `env:"DATABASE_URL, required"`
+		Bucket   string        `env:"BUCKET, required"`
+		Wait     time.Duration `env:"WAIT, default=3s"`
+		Many     int           `env:"MANY"`
+	}
+	err := load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"MANY": "x"}))
+	for _, want := range []string{"DATABASE_URL", "BUCKET", "Many"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not name %s", err, want)
+		}
+	}
+	err = load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"DATABASE_URL": "d", "BUCKET": "b", "MANY": "2"}))
+	if err != nil || c.Database != "d" || c.Bucket != "b" || c.Wait != 3*time.Second || c.Many != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestRunFailsBeforeItServes(t *testing.T) {
+	wrong := errors.New("BUCKET is missing")
+	if err := run(t.Context(), func(context.Context) (http.Handler, error) { return nil, wrong }); !errors.Is(err, wrong) {
+		t.Errorf("run: %v", err)
+	}
+}

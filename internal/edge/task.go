@@ -1,0 +1,67 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"lectern.dev/lectern/internal/fault"
+)
+
+// maxDelivery is above the largest task (100 KB) and event (512 KB) that the
+// platform delivers.
+const maxDelivery = 1 << 20
+
+// Task serves the deliveries of a Cloud Tasks queue, which takes any 2xx for done
+// and everything else for "again, later":
+//
+//	nil          200
+//	Internal     500 → retried up to the queue's limit
+//	Unavailable  503 with Retry-After → retried
+//	other kinds  200, logged as "not retried": the same task would fail again
+//
+// A handler returns nil only when its result is durable. Its ctx ends when the
+// queue's deadline passes or the process is killed; Draining(ctx) tells before.
+func Task(handle func(ctx context.Context, body []byte) error) http.Handler {
+	return delivery(func(w http.ResponseWriter, r *http.Request) error {
+		body, err := readDelivery(w, r)
+		if err != nil {
+			return err
+		}
+		LongLived(w)
+		return handle(r.Context(), body)
+	})
+}
+
+// delivery answers a task or an event by the table above.
+func delivery(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return instrument(healthz(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, "deliveries are sent with POST", http.StatusMethodNotAllowed)
+			return
+		}
+		err := handle(w, r)
+		switch {
+		case err == nil:
+			w.WriteHeader(http.StatusOK)
+		case fault.Retryable(err):
+			failing(err).ServeHTTP(w, r)
+		default:
+			Failed(r.Context(), err) // answered 200, so the log says "not retried"
+			w.WriteHeader(http.StatusOK)
+		}
+	})))
+}
+
+func readDelivery(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDelivery))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge(maxDelivery)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The delivery could not be read.")
+	}
+	return body, nil
+}
