@@ -1,0 +1,92 @@
+package deck
+
+import (
+	"lectern.dev/lectern/internal/course"
+)
+
+// table sets a table as large as it fits; a column is as wide as its longest cell asks for.
+func (c *composer) table(room area, t course.Table, points []course.Point) *sheet {
+	columns := len(t.Header)
+	for _, row := range t.Rows {
+		columns = max(columns, len(row))
+	}
+	if columns == 0 {
+		return c.points(room, points, 54)
+	}
+	tableRoom := room
+	if len(points) > 0 {
+		tableRoom.height *= 0.64
+	}
+	s := shrink(tableRoom.height, func(scale float64) *sheet { return c.grid(tableRoom, t, columns, scale) })
+	return c.below(room, s, points)
+}
+
+func (c *composer) grid(room area, t course.Table, columns int, scale float64) *sheet {
+	size := 38 * scale
+	head, cell := c.style(strong, size*0.92, 1.3, accent), c.style(body, size, 1.3, ink)
+	padX, padY := 30*scale, 20*scale
+	widths := c.columnWidths(room.width, t, columns, head, cell, padX)
+
+	s := &sheet{}
+	rows := t.Rows
+	st, hasHead := head, len(t.Header) > 0
+	if hasHead {
+		rows = append([][]string{t.Header}, rows...)
+	} else {
+		st = cell
+	}
+	var rules []op
+	for i, row := range rows {
+		height := 0.0
+		var cells []op
+		x := room.x
+		for k := range columns {
+			if k < len(row) {
+				b := c.set(row[k], st, widths[k]-2*padX)
+				cells = append(cells, c.text(b, x+padX, room.y+s.height+padY, widths[k]-2*padX))
+				height = max(height, b.Height)
+			}
+			x += widths[k]
+		}
+		height = max(height, st.size*st.leading) + 2*padY
+		if i == 0 && hasHead {
+			rules = append(rules, c.rect(area{room.x + 2, room.y + 2, room.width - 4, height - 2}, 16, tint))
+		} else if i > 0 {
+			rules = append(rules, c.rect(area{room.x + 2, room.y + s.height, room.width - 4, 2}, 0, hairline))
+		}
+		s.base = append(s.base, cells...)
+		s.height += height
+		st = cell
+	}
+	frame := []op{
+		c.rect(area{room.x, room.y, room.width, s.height}, 18, hairline),
+		c.rect(area{room.x + 2, room.y + 2, room.width - 4, s.height - 4}, 16, white),
+	}
+	s.base = append(append(frame, rules...), s.base...)
+	return s
+}
+
+// columnWidths shares the width out: what the cells ask for when it fits, else in proportion, but to each at least a seventh of an equal share.
+func (c *composer) columnWidths(width float64, t course.Table, columns int, head, cell style, padX float64) []float64 {
+	asks := make([]float64, columns)
+	ask := func(row []string, st style) {
+		for k, text := range row {
+			asks[k] = max(asks[k], c.set(text, st, 1<<20).Width+2*padX+1)
+		}
+	}
+	ask(t.Header, head)
+	for _, row := range t.Rows {
+		ask(row, cell)
+	}
+	total := 0.0
+	least := width / float64(columns) / 7
+	for k := range asks {
+		// One endless cell shall not starve the others.
+		asks[k] = max(least, min(asks[k], width*0.6))
+		total += asks[k]
+	}
+	for k := range asks {
+		asks[k] *= width / total
+	}
+	return asks
+}

@@ -1,0 +1,41 @@
+package deck
+
+import "image/color"
+
+// The theme "paper": dark ink on warm white, one accent, a dark panel for code.
+var (
+	paper     = hex(0xfbfaf7)
+	ink       = hex(0x14171f)
+	soft      = hex(0x667085) // footer, attribution
+	hairline  = hex(0xe4e2da)
+	accent    = hex(0x3538cd)
+	tint      = hex(0xeef0fd) // accent, thinned
+	white     = hex(0xffffff)
+	night     = hex(0x12152b) // title card and code panel
+	nightText = hex(0xe6e8f4)
+	glow      = hex(0xa5b0ff) // accent on night
+)
+
+// Code on night.
+var (
+	codeKeyword = hex(0xc4a7ff)
+	codeName    = hex(0x8ab8ff)
+	codeString  = hex(0xa6e3a1)
+	codeNumber  = hex(0xffb27a)
+	codeComment = hex(0x8089a8)
+)
+
+// The page, in pixels.
+const (
+	margin     = 128.0
+	inner      = Width - 2*margin
+	titleTop   = 116.0
+	titleRoom  = 190.0
+	bodyBottom = 930.0
+	footerTop  = 986.0
+	barHeight  = 8.0
+)
+
+func hex(rgb uint32) color.RGBA {
+	return color.RGBA{R: uint8(rgb >> 16), G: uint8(rgb >> 8), B: uint8(rgb), A: 0xff}
+}
