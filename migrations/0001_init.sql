@@ -159,7 +159,9 @@ CREATE TABLE jobs (
   created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
   started_at      TIMESTAMPTZ,
   finished_at     TIMESTAMPTZ,
-  shown_at        TIMESTAMPTZ NOT NULL DEFAULT now(), -- last progress write: at most one a second
+  shown_at        TIMESTAMPTZ NOT NULL DEFAULT '-infinity', -- last progress write: at most one a second
+  shown_version   BIGINT NOT NULL DEFAULT 0, -- what that write showed
+  done_before     BIGINT NOT NULL DEFAULT 0, -- units done when it was last started: the pace counts from there
   CHECK ((finished_at IS NOT NULL) = (state IN ('succeeded', 'failed', 'canceled')))
 );
 -- A double click finds the open job instead of making another.
@@ -195,5 +197,27 @@ CREATE UNIQUE INDEX job_steps_open_render ON job_steps (subject, content)
   WHERE kind = 'render' AND state IN ('blocked', 'queued', 'running', 'delivered');
 CREATE INDEX job_steps_due ON job_steps (state, changed_at) WHERE state IN ('queued', 'running', 'delivered');
 
+-- What was deleted and is still to be removed from the bucket: the intent, written
+-- in the transaction that deletes the rows.
+CREATE TABLE deletions (
+  prefix          TEXT PRIMARY KEY, -- of the objects' keys; ends in "/"
+  organization_id TEXT NOT NULL REFERENCES organizations,
+  created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
+  cleaned_at      TIMESTAMPTZ       -- the last time that nothing was left
+);
+
+-- Answers to writes that carried an Idempotency-Key, kept for a day.
+CREATE TABLE idempotency (
+  organization_id TEXT NOT NULL REFERENCES organizations,
+  user_id         TEXT NOT NULL,
+  operation       TEXT NOT NULL, -- operationId in the OpenAPI document
+  key             TEXT NOT NULL,
+  request         BYTEA NOT NULL, -- SHA-256 of the request
+  response        JSONB,          -- status, headers and body; null only inside the transaction that answers
+  created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
+  PRIMARY KEY (organization_id, user_id, operation, key)
+);
+CREATE INDEX idempotency_age ON idempotency (created_at);
+
 -- +goose Down
-DROP TABLE job_steps, jobs, passages, sources, videos, questions, slides, lessons, modules, courses, users, organizations;
+DROP TABLE idempotency, deletions, job_steps, jobs, passages, sources, videos, questions, slides, lessons, modules, courses, users, organizations;

@@ -41,18 +41,26 @@ func CancelSubject(ctx context.Context, tx postgres.Querier, organization, subje
 	return cancel(ctx, tx, organization, `subject = $2`, subject)
 }
 
-// cancel ends the open jobs that where selects; where is one of the constants above.
-func cancel(ctx context.Context, tx postgres.Querier, organization, where string, arg string) error {
-	_, err := tx.Exec(ctx, `
-		WITH ended AS (
-			UPDATE jobs
-			SET state = 'canceled', message = '', version = version + 1, finished_at = now()
-			WHERE organization_id = $1 AND `+where+` AND state IN ('queued', 'running', 'waiting')
-			RETURNING job_id)
+// cancel ends the open jobs that where selects; where is one of the constants
+// above. The steps are a statement of their own: it sees those that a worker
+// added while this transaction waited for the job's row.
+func cancel(ctx context.Context, tx postgres.Querier, organization, where, arg string) error {
+	rows, err := tx.Query(ctx, `
+		UPDATE jobs
+		SET state = 'canceled', message = '', version = version + 1, finished_at = now()
+		WHERE organization_id = $1 AND `+where+` AND state IN ('queued', 'running', 'waiting')
+		RETURNING job_id`, organization, arg)
+	if err != nil {
+		return postgres.Fault(err)
+	}
+	jobs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(jobs) == 0 {
+		return postgres.Fault(err)
+	}
+	_, err = tx.Exec(ctx, `
 		UPDATE job_steps
 		SET state = 'canceled', lease_until = NULL, changed_at = now()
-		WHERE organization_id = $1 AND job_id IN (SELECT job_id FROM ended)
-			AND state IN ('blocked', 'queued', 'running', 'delivered')`, organization, arg)
+		WHERE organization_id = $1 AND job_id = ANY($2) AND state IN ('blocked', 'queued', 'running', 'delivered')`, organization, jobs)
 	return postgres.Fault(err)
 }
 
@@ -66,7 +74,9 @@ func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, err
 		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE jobs
-			SET state = 'queued', error = '', finished_at = NULL
+			SET state = 'queued', error = '', finished_at = NULL, started_at = NULL, done_before = (
+				SELECT coalesce(sum(done), 0) FROM job_steps
+				WHERE organization_id = $1 AND job_id = $2 AND state = 'succeeded')
 			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled', 'waiting')`, organization, job)
 		if err != nil {
 			return err
@@ -94,5 +104,7 @@ func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, err
 	if err != nil {
 		return Job{}, err
 	}
-	return j, r.follow(ctx, j)
+	r.Show(ctx, j)
+	r.follow(ctx, j)
+	return j, nil
 }

@@ -3,11 +3,14 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
@@ -21,11 +24,37 @@ type Run struct {
 	done, units int64
 	message     string
 	changed     bool
-	ifFailed    func(tx pgx.Tx, failure error) error
 }
 
 // errLost ends the work of an attempt that the step no longer belongs to.
 var errLost = fault.New(fault.Conflict, "The step was canceled or taken over.")
+
+// errHung ends the work of an attempt that takes too long.
+var errHung = fault.New(fault.Unavailable, "The work took too long and was stopped.")
+
+// attempt does the work under heartbeats; cause says why its ctx ended before it
+// did, if it did.
+func (r *Run) attempt(ctx context.Context, work Work) (result Result, cause, err error) {
+	ctx, expire := context.WithTimeoutCause(ctx, r.runner.limit(), errHung)
+	defer expire()
+	ctx, stop := context.WithCancelCause(ctx)
+	beating := r.keep(ctx, stop)
+	result, err = guard(ctx, r, work)
+	cause = context.Cause(ctx)
+	stop(nil)
+	<-beating
+	return result, cause, err
+}
+
+// guard turns a panic of work into an error.
+func guard(ctx context.Context, run *Run, work Work) (result Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return work(ctx, run)
+}
 
 // Progress says how far the work is: done of units (the step's share of the job's
 // total) and a sentence for people. It is cheap: the next heartbeat writes it.
@@ -38,7 +67,7 @@ func (r *Run) Progress(done, units int64, message string) {
 // Commit runs fn in a transaction that commits only while this attempt holds the
 // step: a worker that wakes up late writes nothing.
 func (r *Run) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return postgres.InTx(ctx, r.runner.DB, func(tx pgx.Tx) error {
+	err := postgres.InTx(ctx, r.runner.DB, func(tx pgx.Tx) error {
 		var held bool
 		err := tx.QueryRow(ctx, `
 			SELECT true FROM job_steps
@@ -50,12 +79,17 @@ func (r *Run) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
 		if err != nil {
 			return err
 		}
-		return fn(tx)
+		if err := fn(tx); err != nil {
+			return err
+		}
+		crash.Point("run.before-commit")
+		return nil
 	})
+	if err == nil {
+		crash.Point("run.after-commit")
+	}
+	return err
 }
-
-// IfFailed sets what is written, beside the step, when the step fails for good.
-func (r *Run) IfFailed(fn func(tx pgx.Tx, failure error) error) { r.ifFailed = fn }
 
 // keep sends heartbeats until ctx ends, and stops the work when the step is lost:
 // canceled, taken over, or the database gone for longer than the lease.
@@ -102,15 +136,12 @@ func (r *Run) beat(ctx context.Context) error {
 		return errLost
 	}
 	if !changed {
-		return nil
+		message = ""
 	}
-	j, ok, err := show(ctx, r.runner.DB, r.Step, message)
-	if err != nil || !ok {
-		return err
+	if r.runner.showDue(ctx, r.Step.Organization, r.Step.Job, message) {
+		r.mu.Lock()
+		r.changed = r.message != message
+		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	r.changed = r.done != done || r.units != units || r.message != message
-	r.mu.Unlock()
-	r.runner.Show(ctx, j)
 	return nil
 }

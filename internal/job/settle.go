@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -46,6 +47,7 @@ func settle(ctx context.Context, tx postgres.Querier, organization, job string) 
 				WHEN steps.unfinished = 0 THEN 'succeeded'
 				ELSE 'failed' END,
 			error = CASE
+				WHEN steps.failed = 0 AND steps.alive = 0 AND steps.unfinished > 0 THEN 'A step waits for one that is not part of the job.'
 				WHEN steps.failed = 0 THEN ''
 				WHEN steps.every = 1 THEN steps.first_error
 				ELSE steps.failed || ' of ' || steps.every || ' steps failed. ' || steps.first_error END,
@@ -71,7 +73,7 @@ func settle(ctx context.Context, tx postgres.Querier, organization, job string) 
 func refresh(ctx context.Context, q postgres.Querier, organization, job string) (Job, error) {
 	rows, err := q.Query(ctx, `
 		UPDATE jobs
-		SET version = version + 1, shown_at = now(),
+		SET version = version + 1,
 			done = coalesce((SELECT sum(done) FROM job_steps s WHERE s.job_id = jobs.job_id), 0),
 			total = coalesce((SELECT sum(units) FROM job_steps s WHERE s.job_id = jobs.job_id), 0)
 		WHERE organization_id = $1 AND job_id = $2
@@ -80,19 +82,23 @@ func refresh(ctx context.Context, q postgres.Querier, organization, job string) 
 		return Job{}, postgres.Fault(err)
 	}
 	j, err := pgx.CollectExactlyOneRow(rows, collect)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Job{}, fault.New(fault.NotFound, "There is no job %s.", job)
+	}
 	return j, postgres.Fault(err)
 }
 
-// show is refresh for progress: at most once a second per job, whoever asks; ok
-// is false when it was not yet time or the job is not running.
-func show(ctx context.Context, q postgres.Querier, s Step, message string) (j Job, ok bool, err error) {
+// refreshDue is refresh for progress: only when something changed, and at most
+// once a second per job, whoever asks; due is false otherwise.
+func refreshDue(ctx context.Context, q postgres.Querier, organization, job, message string) (j Job, due bool, err error) {
 	rows, err := q.Query(ctx, `
 		UPDATE jobs
-		SET version = version + 1, shown_at = now(), message = coalesce(nullif($3, ''), message),
-			done = (SELECT sum(done) FROM job_steps s WHERE s.job_id = jobs.job_id),
-			total = (SELECT sum(units) FROM job_steps s WHERE s.job_id = jobs.job_id)
+		SET version = version + 1, shown_version = version + 1, shown_at = now(),
+			done = counted, total = units, message = coalesce(nullif($3, ''), message)
+		FROM (SELECT sum(done) AS counted, sum(units) AS units FROM job_steps WHERE organization_id = $1 AND job_id = $2) AS steps
 		WHERE organization_id = $1 AND job_id = $2 AND state = 'running' AND shown_at <= now() - interval '1 second'
-		RETURNING `+columns, s.Organization, s.Job, message)
+			AND (version > shown_version OR done <> counted OR total <> units OR message <> coalesce(nullif($3, ''), message))
+		RETURNING `+columns, organization, job, message)
 	if err != nil {
 		return Job{}, false, postgres.Fault(err)
 	}

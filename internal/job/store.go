@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,24 +14,27 @@ import (
 )
 
 const columns = `job_id, organization_id, kind, subject, course_id, content, state, version,
-	done, total, message, error, input, created_by, created_at, started_at, finished_at, now()`
+	done, total, message, error, input, created_by, created_at, started_at, finished_at, done_before, now()`
 
 func collect(row pgx.CollectableRow) (Job, error) {
 	var j Job
+	var before int64
 	var now time.Time
 	err := row.Scan(&j.ID, &j.Organization, &j.Kind, &j.Subject, &j.CourseID, &j.Content, &j.State, &j.Version,
-		&j.Done, &j.Total, &j.Message, &j.Error, &j.Input, &j.CreatedBy, &j.CreatedAt, &j.StartedAt, &j.FinishedAt, &now)
-	j.SecondsLeft = secondsLeft(j, now)
+		&j.Done, &j.Total, &j.Message, &j.Error, &j.Input, &j.CreatedBy, &j.CreatedAt, &j.StartedAt, &j.FinishedAt, &before, &now)
+	j.SecondsLeft = secondsLeft(j, before, now)
 	return j, err
 }
 
-// secondsLeft extends the pace so far. Before a twentieth of the work is done the
-// pace says too little, and no number is better than a wrong one.
-func secondsLeft(j Job, now time.Time) *float64 {
-	if j.State != Running || j.StartedAt == nil || j.Total == 0 || j.Done*20 < j.Total {
+// secondsLeft extends the pace since the job was started or resumed, when before
+// units were done. Before a twentieth of the work is done the pace says too
+// little, and no number is better than a wrong one.
+func secondsLeft(j Job, before int64, now time.Time) *float64 {
+	done, total := j.Done-before, j.Total-before
+	if j.State != Running || j.StartedAt == nil || done <= 0 || done*20 < total {
 		return nil
 	}
-	return new(now.Sub(*j.StartedAt).Seconds() * float64(j.Total-j.Done) / float64(j.Done))
+	return new(now.Sub(*j.StartedAt).Seconds() * float64(total-done) / float64(done))
 }
 
 // Get reads one job of an organization.
@@ -165,7 +167,7 @@ func addSteps(ctx context.Context, tx postgres.Querier, job, organization string
 			INSERT INTO job_steps (job_id, name, organization_id, kind, subject, content, state, needs, units, input)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 			ON CONFLICT DO NOTHING`,
-			job, s.Name, organization, s.Kind, s.Subject, s.Content, state, slices.Concat([]string{}, s.Needs), max(1, s.Units), input)
+			job, s.Name, organization, s.Kind, s.Subject, s.Content, state, append([]string{}, s.Needs...), max(1, s.Units), input)
 		if err != nil {
 			return 0, postgres.Fault(err)
 		}

@@ -16,10 +16,13 @@ type Swept struct {
 	Unheard int // delivered steps whose event had not come
 }
 
+// sweepLimit bounds what one sweep takes on of each sort; the next goes on.
+const sweepLimit = 200
+
 // Sweep makes good what was lost on the way, across all organizations: it sends
 // tasks again for steps that nobody has taken, frees steps whose worker is gone,
 // and hands delivered steps to unheard, which looks whether their result is there
-// and completes them. One that is not there is queued again.
+// and completes them. One that is not there is queued again, and counts as failed.
 func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s Step) (found bool, err error)) (Swept, error) {
 	var swept Swept
 	var errs []error
@@ -27,16 +30,26 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 		UPDATE job_steps s
 		SET sends = sends + 1, changed_at = now()
 		FROM jobs j
-		WHERE s.job_id = j.job_id AND j.state IN ('queued', 'running') AND s.state = 'queued'
-			AND s.changed_at < now() - interval '1 minute' * least(1 + s.sends, 10)
-		RETURNING j.kind, s.job_id, s.name, s.sends`)
+		WHERE s.job_id = j.job_id AND (s.job_id, s.name) IN (
+			SELECT s.job_id, s.name FROM job_steps s JOIN jobs j USING (job_id)
+			WHERE s.state = 'queued' AND j.state IN ('queued', 'running')
+				AND s.changed_at < now() - interval '1 minute' * least(1 + s.sends, 10)
+			ORDER BY s.changed_at
+			LIMIT $1
+			FOR UPDATE OF s SKIP LOCKED)
+		RETURNING j.kind, s.job_id, s.name, s.sends`, sweepLimit)
 	swept.Lost, errs = lost, append(errs, err)
 	stuck, err := r.renew(ctx, `
 		UPDATE job_steps s
 		SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now()
 		FROM jobs j
-		WHERE s.job_id = j.job_id AND s.state = 'running' AND s.lease_until < now() - interval '5 seconds'
-		RETURNING j.kind, s.job_id, s.name, s.sends`)
+		WHERE s.job_id = j.job_id AND (s.job_id, s.name) IN (
+			SELECT job_id, name FROM job_steps
+			WHERE state = 'running' AND lease_until < now() - interval '5 seconds'
+			ORDER BY lease_until
+			LIMIT $1
+			FOR UPDATE SKIP LOCKED)
+		RETURNING j.kind, s.job_id, s.name, s.sends`, sweepLimit)
 	swept.Stuck, errs = stuck, append(errs, err)
 	delivered, err := r.undelivered(ctx)
 	errs = append(errs, err)
@@ -45,10 +58,10 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 		if err == nil && !found {
 			_, err = r.renew(ctx, `
 				UPDATE job_steps s
-				SET state = 'queued', lease_until = NULL, sends = sends + 1, changed_at = now()
+				SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now()
 				FROM jobs j
-				WHERE s.job_id = j.job_id AND s.job_id = $1 AND s.name = $2 AND s.attempt = $3 AND s.state = 'delivered'
-				RETURNING j.kind, s.job_id, s.name, s.sends`, s.Job, s.Name, s.Attempt)
+				WHERE s.job_id = j.job_id AND s.organization_id = $1 AND s.job_id = $2 AND s.name = $3 AND s.attempt = $4 AND s.state = 'delivered'
+				RETURNING j.kind, s.job_id, s.name, s.sends`, s.Organization, s.Job, s.Name, s.Attempt)
 		}
 		swept.Unheard++
 		errs = append(errs, err)
@@ -84,7 +97,8 @@ func (r *Runner) undelivered(ctx context.Context) ([]Step, error) {
 		SELECT s.job_id, s.name, s.organization_id, j.course_id, s.kind, s.subject, s.content, s.attempt
 		FROM job_steps s JOIN jobs j USING (job_id)
 		WHERE s.state = 'delivered' AND s.lease_until < now()
-		LIMIT 100`)
+		ORDER BY s.lease_until
+		LIMIT $1`, sweepLimit)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
