@@ -69,69 +69,69 @@ const (
 // for every kind (beside code, a table or a quote they comment on it; they may be
 // empty there); of Code, Table and Quote the one that Kind names is set.
 type Slide struct {
-	ID        string     `json:"id"`
+	ID        string     `json:"id" required:"false" doc:"left out for a new slide"`
 	Kind      SlideKind  `json:"kind" enum:"points,code,table,quote"`
 	Title     string     `json:"title" maxLength:"200"`
-	Points    []Point    `json:"points"`
+	Points    []Point    `json:"points" required:"false" maxItems:"8"`
 	Code      *Code      `json:"code,omitempty"`
 	Table     *Table     `json:"table,omitempty"`
 	Quote     *Quote     `json:"quote,omitempty"`
-	Narration []Sentence `json:"narration"`
+	Narration []Sentence `json:"narration" required:"false" maxItems:"60"`
 }
 
 // Point is one line on a slide.
 type Point struct {
-	Text     string     `json:"text" maxLength:"300"`
-	Evidence []Evidence `json:"evidence"`
+	Text     string     `json:"text" minLength:"1" maxLength:"300"`
+	Evidence []Evidence `json:"evidence" required:"false" maxItems:"20"`
 }
 
 // Sentence is one spoken sentence.
 type Sentence struct {
-	Text     string     `json:"text" maxLength:"1000"`
-	Reveals  int        `json:"reveals" doc:"how many points are visible from the start of this sentence on; never falls within a slide"`
-	Evidence []Evidence `json:"evidence"`
+	Text     string     `json:"text" minLength:"1" maxLength:"1000"`
+	Reveals  int        `json:"reveals" minimum:"0" doc:"how many points are visible from the start of this sentence on; never falls within a slide"`
+	Evidence []Evidence `json:"evidence" required:"false" maxItems:"20"`
 }
 
 // Code is a listing.
 type Code struct {
-	Language string     `json:"language" doc:"as a Markdown fence names it; empty when unknown"`
-	Text     string     `json:"text" maxLength:"4000"`
-	Evidence []Evidence `json:"evidence"`
+	Language string     `json:"language" maxLength:"40" doc:"as a Markdown fence names it; empty when unknown"`
+	Text     string     `json:"text" minLength:"1" maxLength:"4000"`
+	Evidence []Evidence `json:"evidence" required:"false" maxItems:"20"`
 }
 
 // Table is a small table.
 type Table struct {
-	Header   []string   `json:"header"`
-	Rows     [][]string `json:"rows"`
-	Evidence []Evidence `json:"evidence"`
+	Header   []string   `json:"header" minItems:"1" maxItems:"8"`
+	Rows     [][]string `json:"rows" maxItems:"20" doc:"each as long as the header"`
+	Evidence []Evidence `json:"evidence" required:"false" maxItems:"20"`
 }
 
 // Quote is a passage in the source's own words.
 type Quote struct {
-	Text        string     `json:"text" maxLength:"1000"`
-	Attribution string     `json:"attribution"`
-	Evidence    []Evidence `json:"evidence"`
+	Text        string     `json:"text" minLength:"1" maxLength:"1000"`
+	Attribution string     `json:"attribution" required:"false" maxLength:"200"`
+	Evidence    []Evidence `json:"evidence" required:"false" maxItems:"20"`
 }
 
 // Evidence is where a claim can be checked: a stretch of a passage of a source.
 type Evidence struct {
 	Passage string `json:"passage" doc:"id of the passage"`
 	Source  string `json:"source" doc:"id of the source"`
-	Page    int    `json:"page,omitempty" doc:"1-based; absent when the source has no pages"`
+	Page    int    `json:"page,omitempty" minimum:"0" doc:"1-based; absent when the source has no pages"`
 	Heading string `json:"heading,omitempty"`
-	Start   int    `json:"start" doc:"offset in the source's text, in characters (Unicode code points)"`
-	End     int    `json:"end" doc:"offset after the last character"`
+	Start   int    `json:"start" minimum:"0" doc:"offset in the source's text, in characters (Unicode code points)"`
+	End     int    `json:"end" minimum:"0" doc:"offset after the last character"`
 	Quote   string `json:"quote,omitempty" doc:"the words themselves"`
 }
 
 // Question checks what was learnt: one choice is right.
 type Question struct {
-	ID          string     `json:"id"`
-	Prompt      string     `json:"prompt" maxLength:"600"`
+	ID          string     `json:"id" required:"false" doc:"left out for a new question"`
+	Prompt      string     `json:"prompt" minLength:"1" maxLength:"600"`
 	Choices     []string   `json:"choices" minItems:"2" maxItems:"6"`
-	Key         int        `json:"key" doc:"0-based index of the right choice"`
-	Explanation string     `json:"explanation" maxLength:"1200"`
-	Evidence    []Evidence `json:"evidence"`
+	Key         int        `json:"key" minimum:"0" doc:"0-based index of the right choice"`
+	Explanation string     `json:"explanation" required:"false" maxLength:"1200"`
+	Evidence    []Evidence `json:"evidence" required:"false" maxItems:"20"`
 }
 
 // The states of a lesson's video.

@@ -1,0 +1,167 @@
+package course
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/id"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// slideBody is what the body column holds: a slide without its id and kind.
+type slideBody struct {
+	Title     string     `json:"title"`
+	Points    []Point    `json:"points"`
+	Code      *Code      `json:"code,omitempty"`
+	Table     *Table     `json:"table,omitempty"`
+	Quote     *Quote     `json:"quote,omitempty"`
+	Narration []Sentence `json:"narration"`
+}
+
+func (s Slide) body() slideBody {
+	return slideBody{s.Title, s.Points, s.Code, s.Table, s.Quote, s.Narration}
+}
+
+func (b slideBody) slide(id string, kind SlideKind) Slide {
+	return Slide{id, kind, b.Title, b.Points, b.Code, b.Table, b.Quote, b.Narration}
+}
+
+// Slides reads a lesson's slides in order and the lesson's version, which is
+// theirs too.
+func Slides(ctx context.Context, q postgres.Querier, organization, lesson string) ([]Slide, int64, error) {
+	version, err := versionOf(ctx, q, organization, lesson)
+	if err != nil {
+		return nil, 0, err
+	}
+	slides, err := readSlides(ctx, q, organization, lesson)
+	return slides, version, err
+}
+
+func versionOf(ctx context.Context, q postgres.Querier, organization, lesson string) (version int64, err error) {
+	err = q.QueryRow(ctx, `SELECT version FROM lessons WHERE organization_id = $1 AND lesson_id = $2`, organization, lesson).Scan(&version)
+	return version, missing(err, "lesson")
+}
+
+func readSlides(ctx context.Context, q postgres.Querier, organization, lesson string) ([]Slide, error) {
+	rows, err := q.Query(ctx, `
+		SELECT slide_id, kind, body
+		FROM slides
+		WHERE organization_id = $1 AND lesson_id = $2
+		ORDER BY position`, organization, lesson)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	slides, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Slide, error) {
+		var slide string
+		var kind SlideKind
+		var body slideBody
+		err := row.Scan(&slide, &kind, &body)
+		return body.slide(slide, kind), err
+	})
+	return filled(slides), postgres.Fault(err)
+}
+
+// ReplaceSlides puts a whole list of slides in the place of another, in a
+// transaction. A slide that names its id keeps it; one without gets one.
+func ReplaceSlides(ctx context.Context, tx postgres.Querier, organization, lesson string, when Condition, slides []Slide) ([]Slide, int64, error) {
+	if _, err := lockLesson(ctx, tx, organization, lesson, when); err != nil {
+		return nil, 0, err
+	}
+	present, err := readSlides(ctx, tx, organization, lesson)
+	if err != nil {
+		return nil, 0, err
+	}
+	known := map[string]bool{}
+	for _, s := range present {
+		known[s.ID] = true
+	}
+	var f findings
+	f.count("slides", len(slides), MaxSlides)
+	for i := range slides {
+		at := fmt.Sprintf("slides[%d].", i)
+		slides[i].check(&f, at)
+		slides[i].ID = keepID(&f, at, id.Slide, slides[i].ID, known)
+	}
+	if err := f.err(); err != nil {
+		return nil, 0, err
+	}
+	if err := writeSlides(ctx, tx, organization, lesson, slides); err != nil {
+		return nil, 0, err
+	}
+	version, err := touch(ctx, tx, organization, lesson)
+	return filled(slides), version, err
+}
+
+// keepID gives back an id that is known and not yet used, or a new one for none.
+func keepID(f *findings, at, prefix, given string, known map[string]bool) string {
+	switch {
+	case given == "":
+		return id.New(prefix)
+	case !known[given]:
+		f.add(at+"id", "is not in this lesson, or there twice; leave it out for something new")
+	}
+	delete(known, given)
+	return given
+}
+
+func writeSlides(ctx context.Context, tx postgres.Querier, organization, lesson string, slides []Slide) error {
+	ids, kinds, bodies := make([]string, len(slides)), make([]string, len(slides)), make([]string, len(slides))
+	for i, s := range slides {
+		b, err := json.Marshal(s.body())
+		if err != nil {
+			return err
+		}
+		ids[i], kinds[i], bodies[i] = s.ID, string(s.Kind), string(b)
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM slides WHERE organization_id = $1 AND lesson_id = $2`, organization, lesson)
+	if err != nil {
+		return postgres.Fault(err)
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO slides (slide_id, lesson_id, organization_id, position, kind, body)
+		SELECT s.id, $2, $1, s.place - 1, s.kind, s.body::jsonb
+		FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS s (id, kind, body, place)`,
+		organization, lesson, ids, kinds, bodies)
+	return postgres.Fault(err)
+}
+
+// UpdateSlide changes one slide, in a transaction.
+func UpdateSlide(ctx context.Context, tx postgres.Querier, organization, lesson, slide string, when Condition, change func(*Slide) error) (Slide, int64, error) {
+	if _, err := lockLesson(ctx, tx, organization, lesson, when); err != nil {
+		return Slide{}, 0, err
+	}
+	var kind SlideKind
+	var body slideBody
+	err := tx.QueryRow(ctx, `
+		SELECT kind, body
+		FROM slides
+		WHERE organization_id = $1 AND lesson_id = $2 AND slide_id = $3`, organization, lesson, slide).Scan(&kind, &body)
+	if err != nil {
+		return Slide{}, 0, missing(err, "slide")
+	}
+	s := body.slide(slide, kind)
+	if err := change(&s); err != nil {
+		return Slide{}, 0, err
+	}
+	if s.ID != slide {
+		return Slide{}, 0, fault.New(fault.Invalid, "The id of a slide cannot be changed.")
+	}
+	var f findings
+	s.check(&f, "")
+	if err := f.err(); err != nil {
+		return Slide{}, 0, err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE slides
+		SET kind = $4, body = $5
+		WHERE organization_id = $1 AND lesson_id = $2 AND slide_id = $3`, organization, lesson, slide, s.Kind, s.body())
+	if err != nil {
+		return Slide{}, 0, postgres.Fault(err)
+	}
+	version, err := touch(ctx, tx, organization, lesson)
+	return s, version, err
+}
