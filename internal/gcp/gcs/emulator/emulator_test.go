@@ -328,4 +328,3 @@ func receive(t *testing.T, got <-chan storageObject) storageObject {
 		return storageObject{}
 	}
 }
-
