@@ -1,0 +1,201 @@
+package extract
+
+import (
+	"cmp"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// style is how a row looks.
+type style struct {
+	size int
+	bold bool
+}
+
+func (r row) style() style { return style{int(math.Round(r.size)), r.bold} }
+
+// headings tells which rows are headings, how high, and how many rows each fills.
+type headings struct {
+	body   float64 // size of the running text
+	found  map[*row]found
+	styles map[style]int // level
+	bold   bool          // whether a bold line of its own is a heading
+	listed bool          // whether the outline names the headings
+}
+
+type found struct {
+	level int
+	rows  int
+}
+
+var (
+	numbering  = regexp.MustCompile(`^(?:(?:chapter|part|appendix|section|kapitel|teil|anhang|chapitre|partie|annexe|capítulo|capitolo|hoofdstuk)?(?:\d+|[ivxlc]+|[a-z])?)$`)
+	partNumber = regexp.MustCompile(`(?i)^(?:chapter|part|appendix|kapitel|teil|anhang|chapitre|partie|annexe|capítulo|capitolo|hoofdstuk)\s+(?:\d+|[ivxlc]+|[a-z])\.?$`)
+	admonition = regexp.MustCompile(`^(?i:note|tip|warning|caution|important|hinweis|achtung|remarque|nota|attention)$`)
+)
+
+// findHeadings uses the outline where there is one: it says what is a heading, and
+// thereby how headings look. Otherwise what is larger than the running text is one.
+func (d *pdf) findHeadings() *headings {
+	h := &headings{found: map[*row]found{}, styles: map[style]int{}}
+	h.body = d.bodySize()
+	h.listed = h.outline(d) >= 3
+	if !h.listed {
+		h.rank(d)
+	}
+	return h
+}
+
+// bodySize is the size that most characters have, listings aside.
+func (d *pdf) bodySize() float64 {
+	sizes := map[float64]int{}
+	for _, p := range d.pages {
+		for _, r := range p.rows {
+			if !r.mono {
+				sizes[math.Round(r.size)] += utf8.RuneCountInString(r.text())
+			}
+		}
+	}
+	body, most := 12.0, 0
+	for size, n := range sizes {
+		if n > most || n == most && size < body {
+			body, most = size, n
+		}
+	}
+	return body
+}
+
+// outline finds the bookmarks' titles on their pages and learns the styles.
+func (h *headings) outline(d *pdf) (matched int) {
+	pages := map[int]*page{}
+	for _, p := range d.pages {
+		pages[p.number] = p
+	}
+	votes := map[style]map[int]int{}
+	for _, e := range d.outline {
+		title := letters(e.title)
+		if title == "" {
+			continue
+		}
+		r, rows := h.locate(pages[e.page], title)
+		if r == nil {
+			continue
+		}
+		matched++
+		h.found[r] = found{e.level, rows}
+		if votes[r.style()] == nil {
+			votes[r.style()] = map[int]int{}
+		}
+		votes[r.style()][e.level]++
+	}
+	for s, levels := range votes {
+		best, most := 0, 0
+		for level, n := range levels {
+			if n > most || n == most && level < best {
+				best, most = level, n
+			}
+		}
+		if float64(s.size) > h.body*1.05 || s.bold && most >= 3 {
+			h.styles[s] = best
+		}
+	}
+	return matched
+}
+
+// locate finds the row where a title begins; it may fill up to three rows and
+// have its number before it.
+func (h *headings) locate(p *page, title string) (*row, int) {
+	if p == nil {
+		return nil, 0
+	}
+	for i := range p.rows {
+		if _, taken := h.found[&p.rows[i]]; taken || p.rows[i].size < h.body*0.9 {
+			continue
+		}
+		text := ""
+		for n := 1; n <= 3 && i+n <= len(p.rows); n++ {
+			text += letters(p.rows[i+n-1].text())
+			if same(text, title) {
+				return &p.rows[i], n
+			}
+		}
+	}
+	return nil, 0
+}
+
+// same compares two titles of which one may be numbered.
+func same(a, b string) bool {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	prefix, ok := strings.CutSuffix(a, b)
+	return ok && numbering.MatchString(prefix)
+}
+
+// rank orders the sizes above the running text: the largest is level 1.
+func (h *headings) rank(d *pdf) {
+	count := map[style]int{}
+	total, bold := 0, 0
+	for _, p := range d.pages {
+		for _, r := range p.rows {
+			n := utf8.RuneCountInString(r.text())
+			total += n
+			if r.bold {
+				bold += n
+			}
+			if h.large(r) {
+				count[style{int(math.Round(r.size)), false}] += n
+			}
+		}
+	}
+	var sizes []int
+	for s, n := range count {
+		if n*5 < total {
+			sizes = append(sizes, s.size)
+		}
+	}
+	slices.SortFunc(sizes, func(a, b int) int { return cmp.Compare(b, a) })
+	for i, size := range sizes {
+		level := min(i+1, 5)
+		h.styles[style{size, false}], h.styles[style{size, true}] = level, level
+	}
+	h.bold = bold*5 < total
+}
+
+func (h *headings) large(r row) bool {
+	text := r.text()
+	return !r.mono && r.size >= h.body*1.1 && len(text) <= 160 && strings.ContainsFunc(text, unicode.IsLetter)
+}
+
+// at tells whether a row begins a heading. The row before it is nil at the top of a
+// page, the one after it at its end.
+func (h *headings) at(r, before, after *row) (f found, ok bool) {
+	if f, ok = h.found[r]; ok {
+		return f, true
+	}
+	text := r.text()
+	if len(r.cells) > 1 && !mark(r.cells[0].text) && !dotted.MatchString(r.cells[0].text) || admonition.MatchString(text) {
+		return found{}, false
+	}
+	if level, known := h.styles[r.style()]; known && (h.large(*r) || h.listed && r.bold && alone(r, before)) {
+		return found{level, 1}, true
+	}
+	if h.bold && r.bold && len(r.cells) == 1 && len(text) <= 80 && alone(r, before) && (after == nil || !after.bold) &&
+		!strings.ContainsAny(text[len(text)-1:], ".,;:") && startsTitle(text) {
+		return found{min(len(h.styles)/2+1, 6), 1}, true
+	}
+	return found{}, false
+}
+
+func alone(r, before *row) bool {
+	return before == nil || r.top-before.bottom > 0.6*r.height()
+}
+
+func startsTitle(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return unicode.IsUpper(r) || unicode.IsDigit(r) || unicode.Is(unicode.Lo, r)
+}
