@@ -1,0 +1,284 @@
+package offline
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/llm"
+)
+
+const (
+	wordsPerSlide = 170 // of the source
+	fewestSlides  = 5
+	mostSlides    = 9  // of points; listings, tables and a quotation come on top
+	mostPoints    = 4  // on one slide
+	narratedWords = 75 // on one slide, about; half a minute
+	maxExtras     = 3  // slides with code, a table or a quotation
+)
+
+// topic is a stretch of the passages that becomes one slide.
+type topic struct {
+	path      []string
+	sentences []*sentence // that can be points
+	others    []*sentence // that can be spoken only
+}
+
+func writeLesson(ctx context.Context, req llm.Request) (*lesson, error) {
+	l, all, err := read(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	title := cmp.Or(req.Inputs["lesson"], l.title(lastHeading(req.Passages[0])))
+	w := &writer{language: l, passages: req.Passages, title: title}
+	topics := w.topics(all)
+	if len(topics) == 0 {
+		return nil, fault.New(fault.Invalid,
+			"The source says too little in whole sentences about “%s” to make a lesson of it without a language model. Connect one: set OPENAI_API_KEY.", title)
+	}
+	out := &lesson{}
+	for i, t := range topics {
+		out.Slides = append(out.Slides, w.pointsSlide(i, t))
+	}
+	out.Slides = w.withExtras(out.Slides)
+	out.Objectives = w.objectives(out.Slides)
+	out.Article = w.article(all)
+	return out, nil
+}
+
+// read ranks the sentences of a request.
+func read(ctx context.Context, req llm.Request) (*language, []*sentence, error) {
+	if len(req.Passages) == 0 {
+		return nil, nil, errNoSource()
+	}
+	var text strings.Builder
+	for _, p := range req.Passages {
+		text.WriteString(p.Text + "\n")
+	}
+	l := languageOf(req.Inputs["language"], text.String())
+	all := l.sentences(req.Passages)
+	return l, all, l.rank(ctx, all, req.Passages, req.Inputs["lesson"])
+}
+
+// writer makes the parts of one lesson.
+type writer struct {
+	*language
+	passages []llm.Passage
+	title    string
+	used     []*sentence
+	titles   map[string]int
+}
+
+// topics divides the passages into as many stretches as there will be slides:
+// neighbours under the same headings are joined until few enough are left, and the
+// longest are halved until enough are there.
+func (w *writer) topics(all []*sentence) []topic {
+	volume := 0
+	for _, p := range w.passages {
+		volume += countWords(p.Text)
+	}
+	wanted := min(max(volume/wordsPerSlide, fewestSlides), mostSlides)
+	var topics []topic
+	for _, s := range all {
+		path := headingPath(w.passages[s.passage])
+		if n := len(topics); n == 0 || !slices.Equal(topics[n-1].path, path) {
+			topics = append(topics, topic{path: path})
+		}
+		t := &topics[len(topics)-1]
+		if s.point != "" {
+			t.sentences = append(t.sentences, s)
+		} else {
+			t.others = append(t.others, s)
+		}
+	}
+	for len(topics) > 1 {
+		i := cheapestJoin(topics)
+		small := len(topics[i].sentences) < 2 || len(topics[i+1].sentences) < 2
+		if len(topics) <= wanted && !small {
+			break
+		}
+		topics[i] = topic{
+			path:      commonPath(topics[i].path, topics[i+1].path),
+			sentences: slices.Concat(topics[i].sentences, topics[i+1].sentences),
+			others:    slices.Concat(topics[i].others, topics[i+1].others),
+		}
+		topics = slices.Delete(topics, i+1, i+2)
+	}
+	for len(topics) > 0 && len(topics) < wanted {
+		i := longest(topics)
+		t := topics[i]
+		if len(t.sentences) < 4 {
+			break
+		}
+		half := len(t.sentences) / 2
+		border := t.sentences[half].order
+		k := slices.IndexFunc(t.others, func(s *sentence) bool { return s.order > border })
+		if k < 0 {
+			k = len(t.others)
+		}
+		topics[i] = topic{t.path, t.sentences[:half:half], t.others[:k:k]}
+		topics = slices.Insert(topics, i+1, topic{t.path, t.sentences[half:], t.others[k:]})
+	}
+	return slices.DeleteFunc(topics, func(t topic) bool { return len(best(t.sentences, 2)) < 2 })
+}
+
+// cheapestJoin finds the neighbours that belong together most: those with too little
+// for a slide first, then those that share the longest path, then the shortest.
+func cheapestJoin(topics []topic) int {
+	price := func(i int) int {
+		a, b := topics[i], topics[i+1]
+		lost := max(len(a.path), len(b.path)) - len(commonPath(a.path, b.path))
+		p := lost*12 + len(a.sentences) + len(b.sentences)
+		if len(a.sentences) < 2 || len(b.sentences) < 2 {
+			p -= 1000
+		}
+		return p
+	}
+	cheapest := 0
+	for i := range len(topics) - 1 {
+		if price(i) < price(cheapest) {
+			cheapest = i
+		}
+	}
+	return cheapest
+}
+
+func longest(topics []topic) int {
+	at := 0
+	for i, t := range topics {
+		if len(t.sentences) > len(topics[at].sentences) {
+			at = i
+		}
+	}
+	return at
+}
+
+// pointsSlide makes a slide of a topic's best sentences: short on the picture, whole
+// in the narration, with a sentence more here and there that belongs to the same passage.
+func (w *writer) pointsSlide(i int, t topic) slide {
+	fresh := slices.DeleteFunc(slices.Clone(t.sentences), w.said)
+	if len(best(fresh, 2)) < 2 {
+		fresh = t.sentences
+	}
+	chosen := best(fresh, mostPoints)
+	w.used = append(w.used, chosen...)
+	out := slide{Kind: "points", Title: w.slideTitle(t, chosen)}
+	opening := w.phrase("next", i-1+len(w.phrases["next"]), out.Title)
+	if i == 0 {
+		opening = w.phrase("about", 0, w.title)
+	}
+	out.Narration = append(out.Narration, spokenSentence{Text: opening, Cites: w.citePassage(chosen[0])})
+	spoken := 0
+	for _, s := range chosen {
+		spoken += countWords(s.spoken)
+	}
+	for n, s := range chosen {
+		out.Points = append(out.Points, claim{Text: s.point, Cites: w.cite(s)})
+		out.Narration = append(out.Narration, spokenSentence{Text: s.spoken, Reveals: n + 1, Cites: w.cite(s)})
+		if spoken >= narratedWords {
+			continue
+		}
+		until := s.order + 4
+		if n+1 < len(chosen) {
+			until = min(until, chosen[n+1].order)
+		}
+		if more := w.support(t, s, until); more != nil {
+			spoken += countWords(more.spoken)
+			w.used = append(w.used, more)
+			out.Narration = append(out.Narration, spokenSentence{Text: more.spoken, Reveals: n + 1, Cites: w.cite(more)})
+		}
+	}
+	return out
+}
+
+// support finds the best sentence that says more about a point: close behind it in the same passage.
+func (w *writer) support(t topic, s *sentence, until int) *sentence {
+	var found *sentence
+	for _, o := range slices.Concat(t.others, t.sentences) {
+		if o.passage == s.passage && o.order > s.order && o.order < until && !w.said(o) &&
+			(found == nil || o.score > found.score) {
+			found = o
+		}
+	}
+	return found
+}
+
+// said tells whether the lesson has used the sentence, or one that says the same.
+func (w *writer) said(s *sentence) bool {
+	return slices.ContainsFunc(w.used, func(u *sentence) bool { return u == s || repeats(u, s) })
+}
+
+// slideTitle is the heading that most of the sentences stand under, among those
+// that no slide before has. A name that the sentences share, or a number, sets a
+// slide apart when all its headings are taken.
+func (w *writer) slideTitle(t topic, chosen []*sentence) string {
+	if w.titles == nil {
+		w.titles = map[string]int{}
+	}
+	count := map[string]int{}
+	var headings []string
+	for _, s := range chosen {
+		h := w.language.title(lastHeading(w.passages[s.passage]))
+		if count[h]++; h != "" && count[h] == 1 {
+			headings = append(headings, h)
+		}
+	}
+	slices.SortStableFunc(headings, func(a, b string) int { return count[b] - count[a] })
+	if len(t.path) > 0 {
+		if over := w.language.title(t.path[len(t.path)-1]); len(headings) == 0 || count[headings[0]]*2 <= len(chosen) {
+			headings = slices.Insert(headings, 0, over)
+		} else {
+			headings = append(headings, over)
+		}
+	}
+	headings = append(headings, w.title)
+	for _, h := range headings {
+		if w.titles[h] == 0 {
+			w.titles[h]++
+			return h
+		}
+	}
+	heading := headings[0]
+	for _, term := range w.keyTerms(chosen) {
+		title := heading + ": " + term
+		if isName(term) && share(w.terms(heading), w.terms(term)) == 0 && w.titles[title] == 0 && len([]rune(title)) <= longestTitle {
+			w.titles[title]++
+			return title
+		}
+	}
+	w.titles[heading]++
+	return heading + ", " + lowerFirst(w.phrase("part", 0, w.titles[heading]))
+}
+
+func (w *writer) cite(s *sentence) []cite {
+	return []cite{{Passage: w.passages[s.passage].ID, Quote: s.raw}}
+}
+
+// citePassage is what a sentence rests on that only says what comes next: the
+// passage and its heading, no words of it.
+func (w *writer) citePassage(s *sentence) []cite {
+	return []cite{{Passage: w.passages[s.passage].ID}}
+}
+
+// objectives say what a learner can do afterwards: explain the terms that the lesson
+// defines, describe what its slides are about.
+func (w *writer) objectives(slides []slide) []string {
+	var out []string
+	for _, s := range slides {
+		for _, n := range s.Narration {
+			if d, ok := w.definition(n.Text); ok && !d.plural && len(out) < 2 {
+				if o := w.phrase("objectiveTerm", 0, d.named()); !slices.Contains(out, o) {
+					out = append(out, o)
+				}
+			}
+		}
+	}
+	for _, s := range slides {
+		if o := w.phrase("objectiveTopic", 0, s.Title); len(out) < 4 && !strings.Contains(s.Title, ": ") && !slices.Contains(out, o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
