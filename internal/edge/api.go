@@ -123,7 +123,8 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 	})
 }
 
-// Producer sends events until it is done or ctx ends.
+// Producer sends events until it is done or ctx ends. A nil one means that nothing
+// will come any more: the answer is 204, upon which browsers stop asking.
 type Producer func(ctx context.Context, send func(Message) error) error
 
 // RegisterStream adds an operation that answers with server-sent events. The
@@ -134,6 +135,8 @@ func RegisterStream[I any](a *API, op huma.Operation, events map[string]any, han
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "Server-sent events",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: eventSchema(a.OpenAPI().Components.Schemas, events)}},
+	}, "204": {
+		Description: "Nothing more will come",
 	}}
 	type answer struct{ Body func(huma.Context) }
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*answer, error) {
@@ -144,6 +147,10 @@ func RegisterStream[I any](a *API, op huma.Operation, events map[string]any, han
 		}
 		return &answer{func(c huma.Context) {
 			r, w := humago.Unwrap(c)
+			if produce == nil {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
 			Stream(w, r.WithContext(c.Context()), produce)
 		}}, nil
 	})

@@ -178,3 +178,31 @@ func TestLoneSurrogatesAreFound(t *testing.T) {
 		}
 	}
 }
+
+// The examples of RFC 7396, appendix A, that begin with an object.
+func TestPatchMergesByTheRFC(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},
+		{`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`},
+		{`{"a":"b"}`, `{"a":null}`, `{}`},
+		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`},
+		{`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`},
+		{`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
+		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`},
+		{`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
+		{`{"e":null}`, `{"a":1}`, `{"a":1,"e":null}`},
+		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
+	} {
+		var target any
+		if err := json.Unmarshal([]byte(c[0]), &target); err != nil {
+			t.Fatal(err)
+		}
+		if err := (Patch[any]{json.RawMessage(c[1])}).Apply(&target); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := json.Marshal(target); string(got) != c[2] {
+			t.Errorf("%s with %s: %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}

@@ -101,9 +101,10 @@ func writeProblem(ctx context.Context, w http.ResponseWriter, err error) {
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone
 }
 
-// huma makes the errors of its own validation with these two, and the schema of
-// errors in the OpenAPI from the first.
+// huma's settings are variables of its package: the errors of its own validation,
+// and the schema of errors in the OpenAPI, are made with the two functions.
 func init() {
+	huma.DefaultArrayNullable = false // a list that is empty is [], in both directions
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return validationProblem(context.Background(), status, message, errs)
 	}
