@@ -88,7 +88,7 @@ CREATE TABLE videos (
   content         TEXT NOT NULL, -- film.ContentKey of the script
   course_id       TEXT NOT NULL,
   organization_id TEXT NOT NULL REFERENCES organizations,
-  state           TEXT NOT NULL CHECK (state IN ('queued', 'rendering', 'ready', 'failed')),
+  state           TEXT NOT NULL CHECK (state IN ('rendering', 'ready', 'failed')), -- what is queued, job_steps know
   attempt         BIGINT NOT NULL DEFAULT 0, -- the render attempt that may publish
   folder          TEXT NOT NULL DEFAULT '',  -- key prefix of its objects in the bucket
   generation      BIGINT NOT NULL DEFAULT 0, -- of the film's object; 0 until ready

@@ -76,7 +76,7 @@ func timestamp(seconds float64) string {
 }
 
 // transcript writes what is said as Markdown, a heading per slide.
-func transcript(script Script, m Manifest) []byte {
+func transcript(script Script, m course.Manifest) []byte {
 	escape := strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", `\<`, "#", `\#`, "|", `\|`, "&", `\&`)
 	line := func(s string) string { return escape.Replace(strings.Join(strings.Fields(s), " ")) }
 	var b strings.Builder

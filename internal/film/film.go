@@ -53,19 +53,12 @@ func New(d Deps) (*Studio, error) {
 
 // Film is a finished film in a local folder, which Close removes.
 type Film struct {
-	Manifest
-	Video      string // MP4
-	Captions   string // WebVTT
-	Transcript string // Markdown
-	Poster     string // JPEG
-	dir        string
-}
-
-// Manifest is what a player needs to know besides the files.
-type Manifest struct {
-	Duration   float64             `json:"duration_seconds"`
-	Chapters   []course.Chapter    `json:"chapters"`
-	Transcript []course.Transcript `json:"transcript"`
+	course.Manifest
+	Video    string // MP4
+	Captions string // WebVTT
+	Text     string // Markdown
+	Poster   string // JPEG
+	dir      string
 }
 
 // Close removes the film's files.
@@ -118,8 +111,8 @@ func (s *Studio) make(ctx context.Context, dir string, script Script, progress P
 	}
 	film := &Film{
 		Manifest: manifest(scenes), dir: dir,
-		Video: filepath.Join(dir, "video.mp4"), Captions: filepath.Join(dir, "captions.vtt"),
-		Transcript: filepath.Join(dir, "transcript.md"), Poster: filepath.Join(dir, "poster.jpg"),
+		Video: filepath.Join(dir, course.VideoFile), Captions: filepath.Join(dir, course.CaptionsFile),
+		Text: filepath.Join(dir, course.TranscriptFile), Poster: filepath.Join(dir, course.PosterFile),
 	}
 	for _, c := range film.Chapters {
 		cut.Chapters = append(cut.Chapters, encode.Chapter{Start: time.Duration(c.Start * float64(time.Second)), Title: c.Title})
@@ -128,8 +121,8 @@ func (s *Studio) make(ctx context.Context, dir string, script Script, progress P
 		return nil, err
 	}
 	err = errors.Join(
-		os.WriteFile(film.Captions, captions(film.Manifest.Transcript), 0o600),
-		os.WriteFile(film.Transcript, transcript(script, film.Manifest), 0o600),
+		os.WriteFile(film.Captions, captions(film.Transcript), 0o600),
+		os.WriteFile(film.Text, transcript(script, film.Manifest), 0o600),
 		s.poster(film.Poster, scenes[0].page))
 	if err != nil {
 		return nil, err
@@ -241,9 +234,9 @@ func (s *Studio) poster(dst string, card deck.Page) error {
 }
 
 // manifest lists chapters and sentences with their times. The title card belongs to the first chapter.
-func manifest(scenes []*scene) Manifest {
+func manifest(scenes []*scene) course.Manifest {
 	last := scenes[len(scenes)-1]
-	m := Manifest{Duration: last.since(last.total).Seconds(), Chapters: []course.Chapter{}, Transcript: []course.Transcript{}}
+	m := course.Manifest{Duration: last.since(last.total).Seconds(), Chapters: []course.Chapter{}, Transcript: []course.Transcript{}}
 	for i, sc := range scenes[1:] {
 		start := sc.since(0)
 		if i == 0 {

@@ -26,7 +26,7 @@ func TestMakeForReal(t *testing.T) {
 	}
 	t.Log(time.Since(start), f.Duration)
 	if os.Getenv("KEEP") != "" {
-		exec.Command("cp", f.Video, f.Captions, f.Transcript, f.Poster, "/tmp/filmwork/").Run()
+		exec.Command("cp", f.Video, f.Captions, f.Text, f.Poster, "/tmp/filmwork/").Run()
 	}
 	if err := f.Close(); err != nil {
 		t.Error(err)
@@ -73,4 +73,3 @@ func need(t testing.TB, programs ...string) {
 		}
 	}
 }
-

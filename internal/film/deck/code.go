@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/alecthomas/chroma/v2"
-	"github.com/alecthomas/chroma/v2/lexers"
 
 	"lectern.dev/lectern/internal/course"
 )
@@ -38,7 +37,7 @@ func (c *composer) code(room area, code course.Code, points []course.Point) *she
 // panel sets a listing as large as it fits.
 func (c *composer) panel(room area, text, lang string) *sheet {
 	const pad = 44.0
-	listing := highlight(text, lang)
+	listing := c.highlight(text, lang)
 	code := *c
 	code.rtl = false // programs read from the left everywhere; the panel itself is mirrored
 	x := c.mirror(room.x, room.width)
@@ -67,17 +66,16 @@ type listingLine struct {
 	inks []color.RGBA
 }
 
-func highlight(text, lang string) []listingLine {
-	lexer := lexers.Get(lang)
-	if lexer == nil {
-		lexer = lexers.Fallback
-	}
-	tokens, err := chroma.Coalesce(lexer).Tokenise(nil, text)
-	if err != nil { // a lexer that gives up costs the colours, not the listing
-		tokens = chroma.Literator(chroma.Token{Type: chroma.Text, Value: text})
+// highlight colours a listing; one in a language that we do not know stays plain.
+func (c *composer) highlight(text, lang string) []listingLine {
+	tokens := []chroma.Token{{Type: chroma.Text, Value: text}}
+	if lexer := c.library.lexers().Get(lang); lang != "" && lexer != nil {
+		if found, err := lexer.Tokenise(nil, text); err == nil { // a grammar that gives up costs the colours, not the listing
+			tokens = found.Tokens()
+		}
 	}
 	var lines []listingLine
-	for _, tokens := range chroma.SplitTokensIntoLines(tokens.Tokens()) {
+	for _, tokens := range chroma.SplitTokensIntoLines(tokens) {
 		var l listingLine
 		for _, t := range tokens {
 			value := string(clean(strings.TrimRight(t.Value, "\n"), true))

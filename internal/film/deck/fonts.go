@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/alecthomas/chroma/v2"
 	"github.com/go-text/typesetting/font"
 	"github.com/go-text/typesetting/language"
 )
@@ -44,7 +45,8 @@ func (r role) bold() bool { return r == strong || r == display }
 
 // library holds parsed fonts. Fonts are shared; faces, which cache, are not (see press).
 type library struct {
-	own [roles]*font.Font
+	own    [roles]*font.Font
+	lexers func() *chroma.LexerRegistry // for code
 
 	once   sync.Once
 	system map[string]string // file name → path, of the fonts that the machine has
@@ -54,7 +56,7 @@ type library struct {
 }
 
 func newLibrary() (*library, error) {
-	l := &library{loaded: map[string][]*font.Font{}}
+	l := &library{loaded: map[string][]*font.Font{}, lexers: sync.OnceValue(newLexers)}
 	for r, name := range roleFiles {
 		b, err := embedded.ReadFile(name)
 		if err != nil {
