@@ -1,0 +1,39 @@
+// Package cloudsql reaches a Cloud SQL instance by its private address as the
+// service account that runs the function: TLS and identity are the connector's
+// (https://github.com/GoogleCloudPlatform/cloud-sql-go-connector), no password exists.
+package cloudsql
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"cloud.google.com/go/cloudsqlconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Configure gives what makes a pool dial the instance "project:region:name", and
+// what to call when the pool is closed. The pool's URL names the user (the service
+// account's e-mail without ".gserviceaccount.com") and the database, with
+// sslmode=disable, since the connector encrypts by itself; its host is not used.
+//
+// Certificates are renewed when a connection wants one, not in the background,
+// where a function between requests has no CPU.
+func Configure(ctx context.Context, instance string, opts ...cloudsqlconn.Option) (configure func(*pgxpool.Config), closer func() error, err error) {
+	dialer, err := cloudsqlconn.NewDialer(ctx, append([]cloudsqlconn.Option{
+		cloudsqlconn.WithIAMAuthN(),
+		cloudsqlconn.WithLazyRefresh(),
+		cloudsqlconn.WithBuiltInMetrics(false), // they need a role of their own
+		cloudsqlconn.WithDefaultDialOptions(cloudsqlconn.WithPrivateIP()),
+	}, opts...)...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the connector of Cloud SQL: %w", err)
+	}
+	return func(config *pgxpool.Config) {
+		config.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.Dial(ctx, instance)
+		}
+		// The connector resolves the instance; the URL's host is only a name.
+		config.ConnConfig.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	}, dialer.Close, nil
+}

@@ -1,0 +1,196 @@
+package firestore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/gcp/firestore"
+	"lectern.dev/lectern/internal/gcp/firestore/emulator"
+	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/live/livetest"
+)
+
+const hostVariable = "FIRESTORE_EMULATOR_HOST"
+
+// missing says why there is no emulator; it is shared by all tests of this package.
+var missing error
+
+func TestMain(m *testing.M) {
+	stop := func() {}
+	if os.Getenv(hostVariable) == "" {
+		var host string
+		host, stop, missing = emulator.Start(context.Background())
+		if missing == nil {
+			_ = os.Setenv(hostVariable, host)
+		} else {
+			stop = func() {}
+		}
+	}
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
+var projects atomic.Int32
+
+// open gives an empty board: a project of its own.
+func open(t *testing.T, cfg firestore.Config, opts ...option.ClientOption) *firestore.Board {
+	t.Helper()
+	switch {
+	case missing != nil && os.Getenv("CI") != "":
+		t.Fatal(missing)
+	case missing != nil:
+		t.Skip(missing)
+	}
+	if cfg.Project == "" {
+		cfg.Project = fmt.Sprintf("demo-%d-%d", os.Getpid(), projects.Add(1))
+	}
+	b, err := firestore.Open(t.Context(), cfg, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	livetest.Run(t, func(t *testing.T) live.Board { return open(t, firestore.Config{}) })
+}
+
+// A Listen that goes deaf (its connection is held still) is noticed and replaced.
+func TestSilentOutage(t *testing.T) {
+	t.Parallel()
+	b := open(t, firestore.Config{Project: "demo-outage"})
+	gate := newGate(t, os.Getenv(hostVariable))
+	watching := open(t, firestore.Config{Project: "demo-outage", Reread: 200 * time.Millisecond},
+		option.WithEndpoint(gate.addr), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	publish(t, b, 1)
+	news, err := watching.Watch(t.Context(), "job_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, news, 1)
+	gate.cut()
+	publish(t, b, 2)
+	gate.open()
+	await(t, news, 2)
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	b := open(t, firestore.Config{}, option.WithEndpoint("127.0.0.1:1"), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := b.Publish(ctx, live.Document{ID: "job_1", Version: 1, Body: []byte("{}")})
+	if !errors.Is(err, context.DeadlineExceeded) && !fault.Is(err, fault.Unavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestIDsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := open(t, firestore.Config{})
+	if _, err := b.Watch(t.Context(), strings.Repeat("/", 600)); !fault.Is(err, fault.Invalid) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func publish(t *testing.T, b live.Board, version int64) {
+	t.Helper()
+	if err := b.Publish(t.Context(), live.Document{ID: "job_1", Version: version, Body: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func await(t *testing.T, news <-chan live.Document, version int64) {
+	t.Helper()
+	for deadline := time.After(30 * time.Second); ; {
+		select {
+		case d := <-news:
+			if d.Version == version {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("no version %d", version)
+		}
+	}
+}
+
+// gate is a TCP proxy that can cut what goes through and refuse what comes.
+type gate struct {
+	addr  string
+	shut  atomic.Bool
+	conns chan net.Conn
+}
+
+func newGate(t *testing.T, upstream string) *gate {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{addr: listener.Addr().String(), conns: make(chan net.Conn, 1000)}
+	t.Cleanup(func() { _ = listener.Close(); g.cut() })
+	go func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if g.shut.Load() {
+				_ = in.Close()
+				continue
+			}
+			out, err := net.Dial("tcp", upstream)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			g.conns <- in
+			g.conns <- out
+			go pipe(in, out)
+			go pipe(out, in)
+		}
+	}()
+	return g
+}
+
+func (g *gate) cut() {
+	g.shut.Store(true)
+	for len(g.conns) > 0 {
+		_ = (<-g.conns).Close()
+	}
+}
+
+func (g *gate) open() { g.shut.Store(false) }
+
+func pipe(from, to net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			_ = to.Close()
+			return
+		}
+	}
+}
