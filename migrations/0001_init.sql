@@ -160,7 +160,7 @@ CREATE TABLE jobs (
   started_at      TIMESTAMPTZ,
   finished_at     TIMESTAMPTZ,
   shown_at        TIMESTAMPTZ NOT NULL DEFAULT '-infinity', -- last progress write: at most one a second
-  shown_version   BIGINT NOT NULL DEFAULT 0, -- what that write showed
+  shown_version   BIGINT NOT NULL DEFAULT 0, -- what that write showed; -1: taken down
   done_before     BIGINT NOT NULL DEFAULT 0, -- units done when it was last started: the pace counts from there
   CHECK ((finished_at IS NOT NULL) = (state IN ('succeeded', 'failed', 'canceled')))
 );
@@ -168,7 +168,7 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_open ON jobs (kind, subject, content) WHERE state IN ('queued', 'running', 'waiting');
 CREATE UNIQUE INDEX jobs_open_generation ON jobs (subject) WHERE kind = 'generate' AND state IN ('queued', 'running', 'waiting');
 CREATE INDEX jobs_course ON jobs (course_id, created_at DESC);
-CREATE INDEX jobs_live ON jobs (shown_at) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX jobs_shown ON jobs (finished_at) WHERE shown_version >= 0; -- ended, still on the board
 
 CREATE TABLE job_steps (
   job_id          TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,

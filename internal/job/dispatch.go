@@ -103,3 +103,22 @@ func (r *Runner) showDue(ctx context.Context, organization, job, message string)
 	}
 	return due
 }
+
+// DispatchSubject dispatches the open jobs that work on a source, lesson or course.
+func (r *Runner) DispatchSubject(ctx context.Context, organization, subject string) error {
+	rows, err := r.DB.Query(ctx, `
+		SELECT job_id FROM jobs
+		WHERE organization_id = $1 AND subject = $2 AND state IN ('queued', 'running')`, organization, subject)
+	if err != nil {
+		return postgres.Fault(err)
+	}
+	jobs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return postgres.Fault(err)
+	}
+	var errs []error
+	for _, j := range jobs {
+		errs = append(errs, r.Dispatch(ctx, organization, j))
+	}
+	return errors.Join(errs...)
+}

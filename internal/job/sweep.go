@@ -108,3 +108,29 @@ func (r *Runner) undelivered(ctx context.Context) ([]Step, error) {
 	})
 	return steps, postgres.Fault(err)
 }
+
+// TakeDown removes from the board what ended more than a day ago, and tells how
+// many documents that were: who asks later reads the database.
+func (r *Runner) TakeDown(ctx context.Context) (int, error) {
+	rows, err := r.DB.Query(ctx, `
+		UPDATE jobs
+		SET shown_version = -1
+		WHERE job_id IN (
+			SELECT job_id FROM jobs
+			WHERE finished_at < now() - interval '1 day' AND shown_version >= 0
+			ORDER BY finished_at
+			LIMIT $1)
+		RETURNING job_id`, sweepLimit)
+	if err != nil {
+		return 0, postgres.Fault(err)
+	}
+	jobs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, postgres.Fault(err)
+	}
+	var errs []error
+	for _, j := range jobs {
+		errs = append(errs, r.Board.Remove(ctx, j)) // one that stays expires by itself
+	}
+	return len(jobs), errors.Join(errs...)
+}
