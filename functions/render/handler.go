@@ -1,0 +1,45 @@
+// Package render is the function that makes films: each task of the queue is one
+// lesson that becomes a narrated video in the bucket.
+package render
+
+import (
+	"context"
+	"net/http"
+
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/film"
+	"lectern.dev/lectern/internal/job"
+	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/queue"
+)
+
+// Deps are the parts that render works with.
+type Deps struct {
+	DB     postgres.Beginner
+	Queue  queue.Queue
+	Board  live.Board
+	Studio *film.Studio
+}
+
+// New serves the deliveries of the render queue.
+func New(d Deps) http.Handler {
+	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: film.Failed}
+	renderer := film.Renderer{DB: d.DB, Studio: d.Studio}
+	return edge.Task(func(ctx context.Context, body []byte) error {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		go handOver(ctx, stop)
+		return runner.Execute(ctx, body, renderer.Work)
+	})
+}
+
+// handOver ends the work when the process is told to stop: the task comes again,
+// elsewhere, and goes on with the segments that were finished.
+func handOver(ctx context.Context, stop context.CancelFunc) {
+	select {
+	case <-ctx.Done():
+	case <-edge.Draining(ctx):
+		stop()
+	}
+}
