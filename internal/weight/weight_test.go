@@ -1,0 +1,151 @@
+// Package weight measures what a deployable costs before it has done anything:
+// the time from exec to the first answer, the memory it then holds, and its size.
+package weight
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// settings let every function start without an account: what it needs of Google
+// Cloud it reaches at first use only. Functions ignore what they do not know.
+var settings = []string{
+	"DATABASE_URL=postgres:///lectern?host=/nonexistent",
+	"GOOGLE_CLOUD_PROJECT=demo-lectern",
+	"REGION=europe-west1",
+	"BUCKET=lectern-media",
+	"STORAGE_EMULATOR_HOST=127.0.0.1:9",
+	"FIRESTORE_EMULATOR_HOST=127.0.0.1:9",
+	"CLOUD_TASKS_EMULATOR_HOST=127.0.0.1:9",
+	"GENERATE_URL=http://127.0.0.1:9", "INGEST_URL=http://127.0.0.1:9", "RENDER_URL=http://127.0.0.1:9",
+	"COURSES_URL=http://127.0.0.1:9", "AUTH_URL=http://127.0.0.1:9", "CHAT_URL=http://127.0.0.1:9",
+}
+
+// functions are the deployables with the resident memory that an idle one may hold, in MiB.
+var functions = map[string]int{
+	"courses": 45, "finalize": 45, "ingest": 45, "render": 45, "sweep": 45, // link Cloud Storage
+	"generate": 25, "web": 25,
+}
+
+// BenchmarkColdStart reports the median time from exec to the first 200 of
+// /healthz, the idle resident memory, and the size of the stripped binary.
+func BenchmarkColdStart(b *testing.B) {
+	dir := b.TempDir()
+	for name := range functions {
+		b.Run(name, func(b *testing.B) {
+			binary := build(b, dir, name)
+			var starts []time.Duration
+			var resident float64
+			for b.Loop() {
+				took, rss := start(b, binary)
+				starts = append(starts, took)
+				resident = max(resident, rss)
+			}
+			slices.Sort(starts)
+			b.ReportMetric(float64(starts[len(starts)/2].Microseconds())/1000, "ms-to-200")
+			b.ReportMetric(resident, "MiB-resident")
+			info, err := os.Stat(binary)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(info.Size())/(1<<20), "MiB-binary")
+		})
+	}
+}
+
+// TestIdleMemory holds the functions to their memory. Time is not asserted: this machine is shared.
+func TestIdleMemory(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds every function")
+	}
+	dir := t.TempDir()
+	for name, limit := range functions {
+		t.Run(name, func(t *testing.T) {
+			_, rss := start(t, build(t, dir, name))
+			t.Logf("%s: %.1f MiB resident", name, rss)
+			if rss > float64(limit) {
+				t.Errorf("%s holds %.1f MiB when idle; at most %d are allowed", name, rss, limit)
+			}
+		})
+	}
+}
+
+func build(tb testing.TB, dir, name string) string {
+	tb.Helper()
+	binary := filepath.Join(dir, name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./functions/"+name+"/cmd")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as the image is built
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("build %s: %v\n%s", name, err, out)
+	}
+	return binary
+}
+
+// start executes a function and waits for its first 200.
+func start(tb testing.TB, binary string) (took time.Duration, residentMiB float64) {
+	tb.Helper()
+	port := freePort(tb)
+	cmd := exec.Command(binary)
+	cmd.Env = append(slices.Clone(settings), fmt.Sprintf("PORT=%d", port), "PATH="+os.Getenv("PATH"), "HOME="+tb.TempDir())
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	url := fmt.Sprintf("http://127.0.0.1:%d/healthz", port)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	for time.Since(begin) < 20*time.Second {
+		resp, err := client.Get(url)
+		if err != nil {
+			time.Sleep(200 * time.Microsecond)
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return time.Since(begin), resident(tb, cmd.Process.Pid)
+		}
+	}
+	tb.Fatalf("%s does not answer: %s", filepath.Base(binary), stderr.String())
+	return 0, 0
+}
+
+func resident(tb testing.TB, pid int) float64 {
+	tb.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kib); n == 1 {
+			return kib / 1024
+		}
+	}
+	tb.Fatal("the kernel does not tell the resident memory")
+	return 0
+}
+
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
