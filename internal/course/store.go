@@ -121,3 +121,10 @@ func claim(ctx context.Context, tx postgres.Querier, organization, course string
 		RETURNING version`, organization, course).Scan(&version)
 	return version, missing(err, "course")
 }
+
+// Exists says NotFound unless the organization has the course.
+func Exists(ctx context.Context, q postgres.Querier, organization, course string) error {
+	var there bool
+	err := q.QueryRow(ctx, `SELECT true FROM courses WHERE organization_id = $1 AND course_id = $2`, organization, course).Scan(&there)
+	return missing(err, "course")
+}

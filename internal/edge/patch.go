@@ -78,11 +78,10 @@ func (Patch[T]) Schema(r huma.Registry) *huma.Schema {
 	patch.Properties = map[string]*huma.Schema{}
 	for name, property := range whole.Properties {
 		p := *property
-		switch {
-		case required[name]:
-		case p.Ref != "":
-			p = huma.Schema{OneOf: []*huma.Schema{{Ref: p.Ref}, {Type: "null"}}}
-		default:
+		if !required[name] {
+			if p.Ref != "" {
+				p = *r.SchemaFromRef(p.Ref) // a reference cannot say that null is taken
+			}
 			p.Nullable = true
 		}
 		patch.Properties[name] = &p

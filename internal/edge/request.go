@@ -34,6 +34,20 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
+// Traceparent gives the trace of the request in ctx as a header to pass on, with a
+// task for example; empty when the caller sent none.
+func Traceparent(ctx context.Context) string {
+	q := requestOf(ctx)
+	if q == nil || q.trace == "" {
+		return ""
+	}
+	flags := "00"
+	if q.sampled {
+		flags = "01"
+	}
+	return "00-" + q.trace + "-" + q.span + "-" + flags
+}
+
 // Failed notes the error with which a request was answered, for the access log.
 // API operations, tasks and events do it by themselves; a handler that writes its
 // own error page calls it.

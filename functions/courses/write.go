@@ -1,0 +1,121 @@
+package courses
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// Keyed lets a client send a write again without fear.
+type Keyed struct {
+	Key string `header:"Idempotency-Key" maxLength:"200" doc:"Any text of your own, new for every change: sent again with it, the change is not made twice"`
+}
+
+// written is the answer to a write.
+type written[T any] struct {
+	ETag     string `header:"ETag" doc:"Version and digest of what is shown"`
+	Location string `header:"Location"`
+	Body     T
+}
+
+// saved is a written with its ETag.
+func saved[T any](version int64, location string, body T) (*written[T], error) {
+	tag, err := etag(version, body)
+	return &written[T]{ETag: tag, Location: location, Body: body}, err
+}
+
+// nothing is the answer to a deletion.
+type nothing struct{}
+
+// write runs change in a transaction, once per key: the same request gets the same
+// answer for a day. The answer is kept in the transaction of the change itself, so
+// neither is there without the other; a second request waits for the first.
+func write[O any](ctx context.Context, s *server, operation string, k Keyed, request any,
+	change func(tx pgx.Tx, p account.Principal) (*O, error),
+) (*O, error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out *O
+	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
+		if k.Key == "" {
+			out, err = change(tx, p)
+			return err
+		}
+		earlier, err := claimKey(ctx, tx, p, operation, k.Key, request)
+		if err != nil {
+			return err
+		}
+		if earlier != nil {
+			out = new(O)
+			return json.Unmarshal(earlier, out)
+		}
+		if out, err = change(tx, p); err != nil {
+			return err
+		}
+		return keep(ctx, tx, p, operation, k.Key, out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// claimKey takes a key for this request, or gives the answer that it had before.
+func claimKey(ctx context.Context, tx pgx.Tx, p account.Principal, operation, key string, request any) (earlier []byte, err error) {
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(encoded)
+	_, err = tx.Exec(ctx, `
+		DELETE FROM idempotency
+		WHERE organization_id = $1 AND user_id = $2 AND operation = $3 AND key = $4 AND created_at < now() - interval '24 hours'`,
+		p.Organization, p.User, operation, key)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO idempotency (organization_id, user_id, operation, key, request)
+		VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT DO NOTHING`, p.Organization, p.User, operation, key, digest[:])
+	if err != nil || tag.RowsAffected() == 1 {
+		return nil, postgres.Fault(err)
+	}
+	var same bool
+	err = tx.QueryRow(ctx, `
+		SELECT request = $5, response
+		FROM idempotency
+		WHERE organization_id = $1 AND user_id = $2 AND operation = $3 AND key = $4`,
+		p.Organization, p.User, operation, key, digest[:]).Scan(&same, &earlier)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows): // it expired between the two statements
+		return nil, fault.New(fault.Unavailable, "Try again.")
+	case err != nil:
+		return nil, postgres.Fault(err)
+	case !same:
+		return nil, fault.New(fault.Conflict, "This Idempotency-Key was used for another request. Take a new key for every change.")
+	}
+	return earlier, nil
+}
+
+func keep(ctx context.Context, tx pgx.Tx, p account.Principal, operation, key string, out any) error {
+	response, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE idempotency
+		SET response = $5
+		WHERE organization_id = $1 AND user_id = $2 AND operation = $3 AND key = $4`,
+		p.Organization, p.User, operation, key, response)
+	return postgres.Fault(err)
+}
