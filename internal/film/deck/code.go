@@ -26,37 +26,55 @@ func (c *composer) code(room area, code course.Code, points []course.Point) *she
 		over.height *= 0.62
 		return c.below(room, c.panel(over, text, code.Language), points)
 	default:
-		split := room.width * 0.58
 		const gutter = 64
+		split := min(max(0.6*codeSize*float64(longest)+2*panelPad, room.width*0.5), room.width*0.64)
 		s := c.panel(area{room.x, room.y, split, room.height}, text, code.Language)
 		s.points = c.points(area{room.x + split + gutter, room.y + 12, room.width - split - gutter, room.height - 12}, points, 42).points
 		return s
 	}
 }
 
+// The code panel, in pixels.
+const (
+	codeSize   = 36.0
+	panelPad   = 44.0
+	panelStrip = 60.0 // names the language
+)
+
 // panel sets a listing as large as it fits.
 func (c *composer) panel(room area, text, lang string) *sheet {
-	const pad = 44.0
 	listing := c.highlight(text, lang)
 	code := *c
 	code.rtl = false // programs read from the left everywhere; the panel itself is mirrored
-	x := c.mirror(room.x, room.width)
+	x, width := c.mirror(room.x, room.width), room.width-2*panelPad
+	top := panelPad
+	if lang != "" {
+		top += panelStrip - 8
+	}
 	s := shrink(room.height, func(scale float64) *sheet {
-		s := &sheet{height: 2 * pad}
+		s := &sheet{height: top}
 		for _, l := range listing {
-			st := c.style(mono, 36*scale, 1.45, nightText)
+			st := c.style(mono, codeSize*scale, 1.45, nightText)
 			st.literal = true
 			st.paint = func(r int) color.RGBA { return l.inks[min(r, len(l.inks)-1)] }
-			b := c.set(l.text, st, room.width-2*pad)
+			b := c.set(l.text, st, width)
 			if len(b.lines) > 1 && scale > 0.6 {
 				s.height += room.height // smaller letters rather than broken lines, as long as they can be read
 			}
-			s.base = append(s.base, code.text(b, x+pad, room.y+s.height-pad, room.width-2*pad))
+			s.base = append(s.base, code.text(b, x+panelPad, room.y+s.height, width))
 			s.height += max(b.Height, st.size*st.leading)
 		}
+		s.height += panelPad
 		return s
 	})
-	s.base = append([]op{code.rect(area{x, room.y, room.width, s.height}, 22, night)}, s.base...)
+	frame := []op{code.rect(area{x, room.y, room.width, s.height}, 22, night)}
+	if lang != "" {
+		label := c.line(strings.ToLower(lang), c.style(mono, 24, 1.4, codeComment), width)
+		frame = append(frame,
+			code.rect(area{x, room.y + panelStrip, room.width, 2}, 0, nightLine),
+			code.text(label, x+panelPad, room.y+(panelStrip-label.Height)/2, width))
+	}
+	s.base = append(frame, s.base...)
 	return s
 }
 

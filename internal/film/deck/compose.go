@@ -1,7 +1,6 @@
 package deck
 
 import (
-	"cmp"
 	"image"
 	"image/color"
 	"strconv"
@@ -59,7 +58,7 @@ func (c *composer) compose() [][]op {
 	case slide.Kind == course.QuoteSlide && slide.Quote != nil:
 		s = c.quote(room, *slide.Quote, slide.Points)
 	default:
-		s = c.points(room, slide.Points, 54)
+		s = c.points(room, slide.Points, pointSize)
 	}
 	return append([][]op{append(base, s.base...)}, s.points...)
 }
@@ -172,12 +171,12 @@ func (c *composer) points(room area, points []course.Point, size float64) *sheet
 		}
 		gap := 0.55 * st.size
 		if spaces := float64(len(points) - 1); spaces > 0 {
-			gap = max(gap, min(1.0*st.size, (room.height-total)/spaces))
+			gap = max(gap, min(1.2*st.size, (room.height-total)/spaces))
 		}
 		s := &sheet{height: -gap}
 		y := room.y
 		for _, b := range blocks {
-			dot := 0.26 * st.size
+			dot := 0.28 * st.size
 			first := st.size * st.leading
 			if len(b.lines) > 0 {
 				first = 2 * (b.lines[0].baseline - 0.36*st.size) // the bullet stands at half the height of capitals
@@ -200,8 +199,8 @@ func (c *composer) quote(room area, q course.Quote, points []course.Point) *shee
 		quoteRoom *= 0.62
 	}
 	s := shrink(quoteRoom, func(scale float64) *sheet {
-		b := c.set(q.Text, c.style(italic, 60*scale, 1.36, ink), room.width-120)
-		by := c.set(cmp.Or(q.Attribution, ""), c.style(strong, 32*max(scale, 0.5), 1.4, accent), room.width-120)
+		b := c.set(q.Text, c.style(italic, 66*scale, 1.34, ink), room.width-120)
+		by := c.set(q.Attribution, c.style(strong, 32*max(scale, 0.5), 1.4, accent), room.width-120)
 		y := room.y + 8
 		height := b.Height + 32*scale + by.Height
 		return &sheet{height: height + 8, base: []op{

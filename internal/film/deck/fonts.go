@@ -15,7 +15,7 @@ import (
 	"github.com/go-text/typesetting/language"
 )
 
-// The embedded faces: Inter (SIL OFL 1.1) and JetBrains Mono (Apache 2.0); see the licences beside them.
+// The embedded faces: Inter Display (SIL OFL 1.1) and JetBrains Mono (Apache 2.0); see the licences beside them.
 //
 //go:embed fonts
 var embedded embed.FS
@@ -33,10 +33,10 @@ const (
 )
 
 var roleFiles = [roles]string{
-	body:    "fonts/Inter-Regular.otf",
-	strong:  "fonts/Inter-SemiBold.otf",
+	body:    "fonts/InterDisplay-Regular.otf",
+	strong:  "fonts/InterDisplay-SemiBold.otf",
 	display: "fonts/InterDisplay-Bold.otf",
-	italic:  "fonts/Inter-Italic.otf",
+	italic:  "fonts/InterDisplay-Italic.otf",
 	mono:    "fonts/JetBrainsMono-Regular.ttf",
 }
 

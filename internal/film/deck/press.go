@@ -2,6 +2,7 @@ package deck
 
 import (
 	"bytes"
+	"cmp"
 	"image"
 	"image/color"
 	"image/draw"
@@ -88,16 +89,23 @@ func (c *chooser) ResolveFace(r rune) *font.Face {
 		c.last = own
 		return own
 	}
+	c.last = cmp.Or(c.fallback(r), own)
+	return c.last
+}
+
+// has tells whether any font has the character.
+func (c *chooser) has(r rune) bool {
+	_, ok := c.press.library.own[c.role].NominalGlyph(r)
+	return ok || c.fallback(r) != nil
+}
+
+func (c *chooser) fallback(r rune) *font.Face {
 	key := fallbackKey{r, c.lang, c.role.bold()}
 	face, ok := c.press.fallbacks[key]
 	if !ok {
 		face = c.press.find(r, c.script, c.lang, c.role.bold())
 		c.press.fallbacks[key] = face
 	}
-	if face == nil {
-		face = own
-	}
-	c.last = face
 	return face
 }
 

@@ -1,6 +1,9 @@
 package deck
 
 import (
+	"strings"
+	"unicode/utf8"
+
 	"lectern.dev/lectern/internal/course"
 )
 
@@ -11,7 +14,7 @@ func (c *composer) table(room area, t course.Table, points []course.Point) *shee
 		columns = max(columns, len(row))
 	}
 	if columns == 0 {
-		return c.points(room, points, 54)
+		return c.points(room, points, pointSize)
 	}
 	tableRoom := room
 	if len(points) > 0 {
@@ -66,27 +69,46 @@ func (c *composer) grid(room area, t course.Table, columns int, scale float64) *
 	return s
 }
 
-// columnWidths shares the width out: what the cells ask for when it fits, else in proportion, but to each at least a seventh of an equal share.
+// columnWidths shares the width out: to each column the width of its longest word,
+// and the rest as the longest cells ask for it.
 func (c *composer) columnWidths(width float64, t course.Table, columns int, head, cell style, padX float64) []float64 {
-	asks := make([]float64, columns)
-	ask := func(row []string, st style) {
+	least, asks := make([]float64, columns), make([]float64, columns)
+	measure := func(row []string, st style) {
 		for k, text := range row {
-			asks[k] = max(asks[k], c.set(text, st, 1<<20).Width+2*padX+1)
+			asks[k] = max(asks[k], c.set(text, st, unbroken).Width)
+			least[k] = max(least[k], c.set(longestWord(text), st, unbroken).Width+2*padX+2)
 		}
 	}
-	ask(t.Header, head)
+	measure(t.Header, head)
 	for _, row := range t.Rows {
-		ask(row, cell)
+		measure(row, cell)
 	}
-	total := 0.0
-	least := width / float64(columns) / 7
+	left, wanted := width, 0.0
 	for k := range asks {
-		// One endless cell shall not starve the others.
-		asks[k] = max(least, min(asks[k], width*0.6))
-		total += asks[k]
+		asks[k] = min(asks[k], width/2) // one endless cell shall not starve the others
+		left -= least[k]
+		wanted += asks[k]
 	}
-	for k := range asks {
-		asks[k] *= width / total
+	widths := make([]float64, columns)
+	for k := range widths {
+		if left < 0 { // not even the words fit: smaller letters, or broken words, come next
+			widths[k] = width / float64(columns)
+		} else {
+			widths[k] = least[k] + left*asks[k]/max(1, wanted)
+		}
 	}
-	return asks
+	return widths
+}
+
+// unbroken is wider than any line.
+const unbroken = 1 << 20
+
+func longestWord(text string) string {
+	longest := ""
+	for word := range strings.FieldsSeq(text) {
+		if utf8.RuneCountInString(word) > utf8.RuneCountInString(longest) {
+			longest = word
+		}
+	}
+	return longest
 }

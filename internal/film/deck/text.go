@@ -50,7 +50,7 @@ const maxRunes = 4096
 // line ends included, becomes single spaces unless the style is literal.
 func (p *press) set(text string, s style, width float64) *block {
 	b := &block{style: s}
-	runes := clean(text, s.literal)
+	runes := p.drawable(clean(text, s.literal), s)
 	if len(runes) == 0 {
 		return b
 	}
@@ -70,11 +70,43 @@ func (p *press) set(text string, s style, width float64) *block {
 		shaped = append(shaped, p.shaper.Shape(run))
 	}
 	config := shaping.WrapConfig{Direction: direction, BreakPolicy: shaping.WhenNecessary}
-	wrapped, _ := p.wrapper.WrapParagraph(config, int(width), runes, shaping.NewSliceIterator(shaped))
-	for _, runs := range wrapped {
+	wrap := func(width int) []shaping.Line {
+		fresh := slices.Clone(shaped)
+		for i := range fresh {
+			fresh[i].Glyphs = slices.Clone(fresh[i].Glyphs) // the wrapper takes the width of spaces at line ends
+		}
+		lines, _ := p.wrapper.WrapParagraph(config, width, runes, shaping.NewSliceIterator(fresh))
+		return lines
+	}
+	for _, runs := range wrap(balanced(int(width), s, wrap)) {
 		b.add(p, runs)
 	}
 	return b
+}
+
+// balanced gives the least width that breaks the text into no more lines: no word
+// stands alone in a last line. Code keeps the width that it has.
+func balanced(width int, s style, wrap func(int) []shaping.Line) int {
+	lines := len(wrap(width))
+	if lines < 2 || lines > 6 || s.literal {
+		return width
+	}
+	low, high := width/2, width
+	for high-low > 8 {
+		if middle := (low + high) / 2; len(wrap(middle)) > lines {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return high
+}
+
+// drawable leaves out symbols, such as emoji, that no font here has: a sentence
+// without its emoji still says the same. A letter without a font stays, as a box.
+func (p *press) drawable(runes []rune, s style) []rune {
+	c := &chooser{press: p, role: s.role, lang: s.lang}
+	return slices.DeleteFunc(runes, func(r rune) bool { return unicode.Is(unicode.So, r) && !c.has(r) })
 }
 
 // line sets text on one line and cuts what is too long.

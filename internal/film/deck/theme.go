@@ -13,6 +13,7 @@ var (
 	white     = hex(0xffffff)
 	night     = hex(0x12152b) // title card and code panel
 	nightText = hex(0xe6e8f4)
+	nightLine = hex(0x272c52)
 	glow      = hex(0xa5b0ff) // accent on night
 )
 
@@ -34,6 +35,7 @@ const (
 	bodyBottom = 930.0
 	footerTop  = 986.0
 	barHeight  = 8.0
+	pointSize  = 54.0 // points that have the page for themselves
 )
 
 func hex(rgb uint32) color.RGBA {
