@@ -8,12 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/puddle/v2"
 
 	"lectern.dev/lectern/internal/fault"
 )
@@ -122,12 +125,33 @@ func Fault(err error) error {
 		}
 		return err
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok ||
-		pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if unreachable(err) {
 		return unavailable(err)
 	}
 	return err
+}
+
+// unreachable tells an error of the way to the database from one in our use of it:
+// no connection came about, it broke, its time was over, or the pool is closed.
+func unreachable(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
+		return true
+	}
+	for _, broken := range []error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, pgconn.ErrConnClosed, puddle.ErrClosedPool,
+		context.DeadlineExceeded, context.Canceled,
+	} {
+		if errors.Is(err, broken) {
+			return true
+		}
+	}
+	return false
 }
 
 // retryable lists the SQLSTATEs after which the same statement may succeed later:
