@@ -108,7 +108,7 @@ CREATE TABLE sources (
   name            TEXT NOT NULL,
   content_type    TEXT NOT NULL,
   size            BIGINT NOT NULL CHECK (size > 0),
-  state           TEXT NOT NULL CHECK (state IN ('uploading', 'queued', 'reading', 'ready', 'failed')),
+  state           TEXT NOT NULL CHECK (state IN ('uploading', 'queued', 'ready', 'failed')), -- whether it is being read, its job knows
   reason          TEXT NOT NULL DEFAULT '', -- why it failed, for people
   object          TEXT NOT NULL,            -- key of the upload in the bucket
   generation      BIGINT NOT NULL DEFAULT 0,
@@ -128,6 +128,7 @@ CREATE TABLE passages (
   organization_id TEXT NOT NULL REFERENCES organizations,
   position        BIGINT NOT NULL,
   kind            TEXT NOT NULL CHECK (kind IN ('prose', 'list', 'code', 'table', 'quote')),
+  code_language   TEXT NOT NULL DEFAULT '', -- as a Markdown fence names it; '' when unknown
   heading         TEXT[] NOT NULL,  -- path from the document's top
   page            BIGINT NOT NULL,  -- 0: the format has none
   start_offset    BIGINT NOT NULL,  -- code points in the source's text

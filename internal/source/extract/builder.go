@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -15,8 +16,10 @@ type builder struct {
 	language string // as the document declares it
 	page     int
 	blocks   []Block
-	size     int // bytes of text so far
-	progress func(page int)
+	size     int    // bytes of text so far
+	lead     string // "Note", over a paragraph that is not there yet
+	pages    int    // in all, when it is known beforehand
+	progress func(page, pages int)
 }
 
 // turn begins a page.
@@ -25,19 +28,29 @@ func (b *builder) turn(page int) error {
 		return errTooManyPages
 	}
 	b.page = page
-	b.progress(page)
+	b.progress(page, b.pages)
 	return nil
 }
 
-// heading adds a heading; an empty one is left out.
+// heading adds a heading; an empty one is left out. "Note" and the like, which
+// documentation sets over single paragraphs, head no section.
 func (b *builder) heading(level int, text string) error {
+	if text = line(text); admonition.MatchString(text) {
+		b.lead = text + ": "
+		return nil
+	}
 	return b.add(Block{Kind: Heading, Level: min(max(level, 1), 6), Text: line(text)})
 }
 
 // prose adds a paragraph, its line breaks taken as spaces.
 func (b *builder) prose(text string) error {
-	return b.add(Block{Kind: Prose, Text: line(text)})
+	text = b.lead + line(text)
+	b.lead = ""
+	return b.add(Block{Kind: Prose, Text: text})
 }
+
+// admonition matches what is set over a remark.
+var admonition = regexp.MustCompile(`^(?i:note|tip|hint|warning|caution|important|danger|hinweis|anmerkung|tipp|warnung|achtung|vorsicht|wichtig|remarque|note|astuce|conseil|avertissement|attention|nota|consejo|sugerencia|aviso|advertencia|precaución|importante|dica|cuidado|suggerimento|avvertimento|attenzione|opmerking|waarschuwing)$`)
 
 // quote adds a quotation; its paragraphs are lines.
 func (b *builder) quote(text string) error {

@@ -49,7 +49,7 @@ func parse() int {
 			os.Exit(1) // nobody listens
 		}
 	}
-	b := &builder{progress: func(page int) { tell(message{Page: page}) }}
+	b := &builder{progress: func(page, pages int) { tell(message{Page: page, Pages: pages}) }}
 	doc, err := read(context.Background(), os.Args[2], Format(os.Args[1]), b)
 	if err != nil {
 		failure := message{Failure: errBroken.Message, Kind: fault.Invalid, Cause: err.Error()}

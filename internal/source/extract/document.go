@@ -47,6 +47,14 @@ type Document struct {
 // separator stands between two blocks in the text.
 const separator = "\n\n"
 
+// Characters counts the code points of the text.
+func (d *Document) Characters() int {
+	if len(d.Blocks) == 0 {
+		return 0
+	}
+	return d.Blocks[len(d.Blocks)-1].End
+}
+
 // NewDocument makes a document of blocks.
 func NewDocument(blocks []Block) *Document {
 	d := &Document{Blocks: blocks}

@@ -27,10 +27,11 @@ type Limits struct {
 var DefaultLimits = Limits{Wall: time.Minute, Silence: 10 * time.Second, Memory: 384 << 20}
 
 // Extract reads the file at path, which the caller has made, in a child process.
-// Progress, which may be nil, hears of every page. Errors are fault.Invalid with the
+// Progress, which may be nil, hears of
+// every page and of how many there are, 0 when that is not known. Errors are fault.Invalid with the
 // reason why this document cannot be read, Unavailable when the machine lacks
 // something; whatever happens to the child, the caller goes on.
-func Extract(ctx context.Context, path string, format Format, limits Limits, progress func(page int)) (*Document, error) {
+func Extract(ctx context.Context, path string, format Format, limits Limits, progress func(page, pages int)) (*Document, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program itself: %w", err)
@@ -86,6 +87,7 @@ func Extract(ctx context.Context, path string, format Format, limits Limits, pro
 // it ended.
 type message struct {
 	Page     int        `json:"page,omitempty"`
+	Pages    int        `json:"pages,omitempty"` // in all; 0 when not known yet
 	Block    *Block     `json:"block,omitempty"`
 	Document *Document  `json:"document,omitempty"` // the last line of a document that was read
 	Failure  string     `json:"failure,omitempty"`  // the last line of one that was not
@@ -94,7 +96,7 @@ type message struct {
 }
 
 // receive takes what the child tells, until it ends.
-func receive(r io.Reader, silence time.Duration, progress func(int), cancel context.CancelCauseFunc) (*Document, error) {
+func receive(r io.Reader, silence time.Duration, progress func(page, pages int), cancel context.CancelCauseFunc) (*Document, error) {
 	quiet := time.AfterFunc(silence, func() { cancel(errTime) })
 	defer quiet.Stop()
 	var blocks []Block
@@ -121,7 +123,7 @@ func receive(r io.Reader, silence time.Duration, progress func(int), cancel cont
 			}
 			blocks = append(blocks, *m.Block)
 		case m.Page > 0 && progress != nil:
-			progress(m.Page)
+			progress(m.Page, m.Pages)
 		}
 	}
 }

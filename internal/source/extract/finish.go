@@ -8,6 +8,7 @@ import (
 // document finishes what a parser found: the headings without their numbers, a
 // title, a language.
 func (b *builder) document() (*Document, error) {
+	b.unlist()
 	content := false
 	for i := range b.blocks {
 		if b.blocks[i].Kind == Heading {
@@ -32,6 +33,34 @@ func (b *builder) document() (*Document, error) {
 		}
 	}
 	return doc, nil
+}
+
+// listingTitle matches the titles of sections that only lead to others.
+var listingTitle = regexp.MustCompile(`^(?i:(?:table of )?contents|(?:(?:concept|general|subject|function) )*index|list of (?:figures|tables|examples|listings)|` +
+	`inhalt(?:sverzeichnis)?|(?:stichwort|sach|abbildungs|tabellen)verzeichnis|table des matières|índice(?: general)?|indice|sommaire|sommario|inhoud(?:sopgave)?|目次|目录|索引)$`)
+
+// unlist drops the table of contents and the index, unless the document is one.
+func (b *builder) unlist() {
+	total, listed := 0, 0
+	var kept []Block
+	level := 0 // of the section that is dropped; 0 outside of one
+	for _, block := range b.blocks {
+		total += len(block.Text)
+		if block.Kind == Heading && (level == 0 || block.Level <= level) {
+			level = 0
+			if listingTitle.MatchString(unnumbered(block.Text)) {
+				level = block.Level
+			}
+		}
+		if level > 0 {
+			listed += len(block.Text)
+			continue
+		}
+		kept = append(kept, block)
+	}
+	if listed*3 < total {
+		b.blocks = kept
+	}
 }
 
 var (

@@ -202,7 +202,7 @@ func (p *htmlReader) quote(n *html.Node) error {
 	if err := p.close(); err != nil {
 		return err
 	}
-	quoted := &htmlReader{b: &builder{progress: func(int) {}}}
+	quoted := &htmlReader{b: &builder{progress: func(int, int) {}}}
 	if err := errors.Join(quoted.flow(n), quoted.flush()); err != nil {
 		return err
 	}

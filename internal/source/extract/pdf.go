@@ -22,7 +22,7 @@ func readPDF(ctx context.Context, path string, b *builder) error {
 	if err != nil {
 		return err
 	}
-	if pages > MaxPages {
+	if b.pages = pages; pages > MaxPages {
 		return errTooManyPages
 	}
 	// -hidden: the text layer of a scan that went through text recognition is invisible.

@@ -13,6 +13,9 @@ import (
 func (d *pdf) blocks(b *builder) error {
 	d.trim()
 	f := &reflow{b: b, headings: d.findHeadings(), vocabulary: d.vocabulary(), leading: d.leading()}
+	if b.title == "" {
+		b.title = d.title()
+	}
 	for _, p := range d.pages {
 		if err := f.page(p); err != nil {
 			return err

@@ -20,11 +20,12 @@ func (r row) style() style { return style{int(math.Round(r.size)), r.bold} }
 
 // headings tells which rows are headings, how high, and how many rows each fills.
 type headings struct {
-	body   float64 // size of the running text
-	found  map[*row]found
-	styles map[style]int // level
-	bold   bool          // whether a bold line of its own is a heading
-	listed bool          // whether the outline names the headings
+	body    float64 // size of the running text
+	found   map[*row]found
+	styles  map[style]int // level
+	bold    bool          // whether a bold line of its own is a heading
+	listed  bool          // whether the outline names the headings
+	largest float64       // size of the headings that it names
 }
 
 type found struct {
@@ -35,7 +36,6 @@ type found struct {
 var (
 	numbering  = regexp.MustCompile(`^(?:(?:chapter|part|appendix|section|kapitel|teil|anhang|chapitre|partie|annexe|capítulo|capitolo|hoofdstuk)?(?:\d+|[ivxlc]+|[a-z])?)$`)
 	partNumber = regexp.MustCompile(`(?i)^(?:chapter|part|appendix|kapitel|teil|anhang|chapitre|partie|annexe|capítulo|capitolo|hoofdstuk)\s+(?:\d+|[ivxlc]+|[a-z])\.?$`)
-	admonition = regexp.MustCompile(`^(?i:note|tip|warning|caution|important|hinweis|achtung|remarque|nota|attention)$`)
 )
 
 // findHeadings uses the outline where there is one: it says what is a heading, and
@@ -48,6 +48,26 @@ func (d *pdf) findHeadings() *headings {
 		h.rank(d)
 	}
 	return h
+}
+
+// title gives the largest text of the first page that has any.
+func (d *pdf) title() string {
+	for _, p := range d.pages {
+		var lines []string
+		largest := 0.0
+		for _, r := range p.rows {
+			if math.Round(r.size) > largest {
+				largest, lines = math.Round(r.size), nil
+			}
+			if math.Round(r.size) == largest && len(lines) < 3 {
+				lines = append(lines, r.text())
+			}
+		}
+		if len(lines) > 0 {
+			return strings.Join(lines, " ")
+		}
+	}
+	return ""
 }
 
 // bodySize is the size that most characters have, listings aside.
@@ -87,6 +107,7 @@ func (h *headings) outline(d *pdf) (matched int) {
 		}
 		matched++
 		h.found[r] = found{e.level, rows}
+		h.largest = max(h.largest, r.size)
 		if votes[r.style()] == nil {
 			votes[r.style()] = map[int]int{}
 		}
@@ -181,18 +202,25 @@ func (h *headings) at(r, before, after *row) (f found, ok bool) {
 	if len(r.cells) > 1 && !mark(r.cells[0].text) && !dotted.MatchString(r.cells[0].text) || admonition.MatchString(text) {
 		return found{}, false
 	}
-	if level, known := h.styles[r.style()]; known && (h.large(*r) || h.listed && r.bold && alone(r, before)) {
+	level, known := h.styles[r.style()]
+	switch {
+	case known && h.large(*r), known && h.listed && r.bold && h.standsOut(r, before, after):
 		return found{level, 1}, true
+	case h.listed && h.large(*r) && r.size > h.largest+1:
+		return found{1, 1}, true // a preface that the outline leaves out
 	}
-	if h.bold && r.bold && len(r.cells) == 1 && len(text) <= 80 && alone(r, before) && (after == nil || !after.bold) &&
+	if h.bold && r.bold && len(r.cells) == 1 && len(text) <= 80 && h.standsOut(r, before, after) &&
 		!strings.ContainsAny(text[len(text)-1:], ".,;:") && startsTitle(text) {
 		return found{min(len(h.styles)/2+1, 6), 1}, true
 	}
 	return found{}, false
 }
 
-func alone(r, before *row) bool {
-	return before == nil || r.top-before.bottom > 0.6*r.height()
+// standsOut tells whether a row that is no larger than the running text looks like
+// a heading by its place: at the left, space above, no more of its kind below.
+func (h *headings) standsOut(r, before, after *row) bool {
+	above := before == nil || r.top < before.top || r.top-before.bottom > 0.6*r.height()
+	return above && (after == nil || !after.bold) && r.left < r.column.left+2*r.size
 }
 
 func startsTitle(s string) bool {

@@ -3,6 +3,7 @@ package extract
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -26,12 +27,14 @@ func (d *pdf) trim() {
 			repeated[runningKey(p.rows[i])]++
 		}
 	}
+	shift, known := d.shift()
 	for _, p := range d.pages {
 		var drop []int
 		for _, i := range p.edges() {
 			r := p.rows[i]
 			outermost := i == 0 || i == len(p.rows)-1 || slices.Contains(drop, i-1) || slices.Contains(drop, i+1)
-			if repeated[runningKey(r)] >= 3 || outermost && pageNumber.MatchString(strings.ToLower(r.text())) {
+			numbered := known && slices.Contains(edgeNumbers(r), p.number-shift)
+			if numbered || repeated[runningKey(r)] >= 3 || outermost && pageNumber.MatchString(strings.ToLower(r.text())) {
 				drop = append(drop, i)
 			}
 		}
@@ -44,6 +47,38 @@ func (d *pdf) trim() {
 		p.rows = kept
 		p.unlist()
 	}
+}
+
+// shift tells by how much the printed page numbers differ from the pages' own; ok is
+// false when no numbers are printed.
+func (d *pdf) shift() (shift int, ok bool) {
+	votes := map[int]int{}
+	for _, p := range d.pages {
+		for _, i := range p.edges() {
+			for _, n := range edgeNumbers(p.rows[i]) {
+				votes[p.number-n]++
+			}
+		}
+	}
+	most := 0
+	for s, n := range votes {
+		if n > most || n == most && s < shift {
+			shift, most = s, n
+		}
+	}
+	return shift, most >= 3 && most*3 > len(d.pages)
+}
+
+// edgeNumbers gives the numbers with which a row begins or ends.
+func edgeNumbers(r row) []int {
+	words := strings.Fields(r.text())
+	var numbers []int
+	for _, w := range []string{words[0], words[len(words)-1]} {
+		if n, err := strconv.Atoi(w); err == nil {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
 }
 
 // edges gives the rows in the page's margins, the outermost first: the upper and

@@ -24,6 +24,7 @@ func readPPTX(a *archive, b *builder) error {
 	if slides == nil {
 		return errEmpty
 	}
+	b.pages = len(slides.children)
 	for i, s := range slides.children {
 		if err := b.turn(i + 1); err != nil {
 			return err

@@ -19,7 +19,7 @@ func decodeText(data []byte) ([]byte, error) {
 	var err error
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
-		return data[3:], nil
+		decoded = data[3:]
 	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
 		decoded, err = uni.UTF16(uni.LittleEndian, uni.ExpectBOM).NewDecoder().Bytes(data)
 	case zeros(data, 1):
@@ -27,7 +27,7 @@ func decodeText(data []byte) ([]byte, error) {
 	case zeros(data, 0):
 		decoded, err = uni.UTF16(uni.BigEndian, uni.IgnoreBOM).NewDecoder().Bytes(data)
 	case utf8.Valid(data):
-		return data, nil
+		decoded = data
 	default:
 		decoded, err = charmap.Windows1252.NewDecoder().Bytes(data)
 	}

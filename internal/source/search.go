@@ -1,0 +1,120 @@
+package source
+
+import (
+	"context"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// Hit is a passage that answers a query. Rank is between 0 and 1 and compares hits
+// of one query only: lists of different indexes are merged by place, not by rank.
+type Hit struct {
+	Passage
+	Rank float64 `json:"rank"`
+}
+
+// longestQuery is how many characters of a query are looked at.
+const longestQuery = 1000
+
+// Search finds the passages of a course that a query is about, the best first. The
+// query is what people type: words, "phrases", -exclusions. When no passage holds
+// all of its words, those that hold the most of them come.
+func Search(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
+	query = firstRunes(clean(query), longestQuery)
+	hits, err := lexical(ctx, q, organization, course, query, limit)
+	if err != nil || len(hits) > 0 {
+		return hits, err
+	}
+	return lexical(ctx, q, organization, course, anyWord(query), limit)
+}
+
+// lexical asks the full text index. Each source is asked in its own language; a word in
+// a heading counts more than one in the text. Rank flags: 1 favors short passages,
+// 32 brings the rank below 1.
+func lexical(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
+	rows, err := q.Query(ctx, `
+		SELECT `+passageColumns+`, ts_rank_cd(p.lexemes, c.query, 1 | 32)
+		FROM (
+			SELECT configuration, websearch_to_tsquery(configuration, $3) AS query
+			FROM passages
+			WHERE organization_id = $1 AND course_id = $2
+			GROUP BY configuration) c
+		JOIN passages p ON p.configuration = c.configuration AND p.lexemes @@ c.query
+		WHERE p.organization_id = $1 AND p.course_id = $2
+		ORDER BY ts_rank_cd(p.lexemes, c.query, 1 | 32) DESC, p.source_id, p.position
+		LIMIT $4`, organization, course, searchable(query), limit)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	hits, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h Hit, err error) {
+		err = row.Scan(append(h.columns(), &h.Rank)...)
+		return h, err
+	})
+	return hits, postgres.Fault(err)
+}
+
+// anyWord makes a query that one of its words satisfies.
+func anyWord(query string) string {
+	words := strings.FieldsFunc(query, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
+	return strings.Join(words, " or ")
+}
+
+// clean takes out what Postgres cannot hold.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, " "), "\x00", " ")
+}
+
+func firstRunes(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n])
+}
+
+// configurations names Postgres's text search configuration for a language; it has
+// none for others, whose words are indexed as they stand.
+var configurations = map[string]string{
+	"ar": "arabic", "hy": "armenian", "eu": "basque", "ca": "catalan", "da": "danish", "nl": "dutch", "en": "english",
+	"fi": "finnish", "fr": "french", "de": "german", "el": "greek", "hi": "hindi", "hu": "hungarian", "id": "indonesian",
+	"ga": "irish", "it": "italian", "lt": "lithuanian", "ne": "nepali", "no": "norwegian", "nb": "norwegian", "nn": "norwegian",
+	"pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "es": "spanish", "sv": "swedish", "ta": "tamil",
+	"tr": "turkish", "yi": "yiddish",
+}
+
+func configuration(language string) string {
+	if c, ok := configurations[language]; ok {
+		return c
+	}
+	return "simple"
+}
+
+// searchable writes scripts that have no spaces between words as overlapping pairs
+// of characters, which is what Postgres's parser can then index; other text stays.
+func searchable(s string) string {
+	if !strings.ContainsFunc(s, unspaced) {
+		return s
+	}
+	var out strings.Builder
+	runes := []rune(s)
+	for i, r := range runes {
+		switch {
+		case !unspaced(r):
+			out.WriteRune(r)
+			continue
+		case i+1 < len(runes) && unspaced(runes[i+1]):
+			out.WriteString(" " + string(runes[i:i+2]) + " ")
+		case i == 0 || !unspaced(runes[i-1]):
+			out.WriteString(" " + string(r) + " ")
+		}
+	}
+	return out.String()
+}
+
+func unspaced(r rune) bool {
+	return r >= 0xe00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+}
