@@ -188,6 +188,8 @@ func declare[I any](op *huma.Operation) {
 			op.Errors = append(op.Errors, http.StatusNotFound)
 		case f.Tag.Get("header") == "If-Match":
 			op.Errors = append(op.Errors, http.StatusPreconditionFailed)
+		case f.Tag.Get("header") == "If-None-Match":
+			op.Responses = map[string]*huma.Response{"304": {Description: http.StatusText(http.StatusNotModified)}}
 		case f.Name == "Body" || f.Name == "RawBody":
 			op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout,
 				http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)

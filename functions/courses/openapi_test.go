@@ -1,0 +1,201 @@
+package courses
+
+import (
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"pgregory.net/rapid"
+
+	"lectern.dev/lectern/internal/edge"
+)
+
+// operations gives every operation of the document, in a fixed order.
+func (r *rig) operations() []*huma.Operation {
+	var all []*huma.Operation
+	paths := r.api.OpenAPI().Paths
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		for _, o := range []*huma.Operation{paths[path].Get, paths[path].Post, paths[path].Put, paths[path].Patch, paths[path].Delete} {
+			if o != nil {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
+
+func TestEveryOperationIsDescribed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, o := range r.operations() {
+		if o.Summary == "" || o.Description == "" || o.OperationID == "" {
+			t.Errorf("%s %s has no summary or description", o.Method, o.Path)
+		}
+		if o.Method != "GET" && !slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" }) &&
+			!strings.HasPrefix(o.Path, "/v1/jobs/") { // canceling and resuming are the same, however often
+			t.Errorf("%s takes no Idempotency-Key", o.OperationID)
+		}
+	}
+}
+
+// Every operation on something of another organization answers 404, tells nothing
+// about it and changes nothing. A new route is covered by being there.
+func TestOthersFindNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ids := r.one()
+	before := r.everything()
+	checked := 0
+	for _, o := range r.operations() {
+		if !strings.Contains(o.Path, "{") {
+			continue
+		}
+		path := o.Path
+		for name, id := range ids {
+			path = strings.ReplaceAll(path, "{"+name+"}", id)
+		}
+		if strings.Contains(path, "{") {
+			t.Fatalf("%s: no id for the path", o.Path)
+		}
+		var body any
+		if schema := bodySchema(o); schema != nil {
+			body = sample{r.api.OpenAPI().Components.Schemas, nil}.valid(schema)
+		}
+		for name, caller := range map[string]string{"stranger": "org_other", "nobody": "nonsense"} {
+			want := map[string]int{"stranger": 404, "nobody": 401}[name]
+			a := r.do(o.Method, path+query(o), body, "Authorization", caller)
+			if a.Code != want {
+				t.Errorf("%s %s as %s: %d, want %d: %s", o.Method, o.Path, name, a.Code, want, a.Body)
+			}
+			for _, id := range ids {
+				if strings.Contains(a.Body.String(), id) && !strings.Contains(path, id) {
+					t.Errorf("%s tells the id %s", o.OperationID, id)
+				}
+			}
+			checked++
+		}
+	}
+	if checked < 40 {
+		t.Errorf("only %d checks", checked)
+	}
+	if after := r.everything(); after != before {
+		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+	if courses := into[list[any]](r.do("GET", "/v1/courses", nil, "Authorization", "org_other")); len(courses.Items) != 0 {
+		t.Error("a stranger lists courses")
+	}
+}
+
+// query gives an operation its required query parameters.
+func query(o *huma.Operation) string {
+	q := url.Values{}
+	for _, p := range o.Parameters {
+		if p.In == "query" && p.Required {
+			q.Set(p.Name, "owl")
+		}
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+// everything is the state of all tables that requests can change.
+func (r *rig) everything() string {
+	r.t.Helper()
+	var state strings.Builder
+	for _, table := range []string{"courses", "modules", "lessons", "slides", "questions", "sources", "jobs", "job_steps", "videos", "deletions"} {
+		var rows string
+		err := r.db.QueryRow(r.t.Context(), `SELECT coalesce(jsonb_agg(t ORDER BY t::text), '[]')::text FROM `+table+` t`).Scan(&rows)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		state.WriteString(table + rows + "\n")
+	}
+	return state.String()
+}
+
+// Whatever is sent, the answer is one that the document declares, and never our fault.
+func TestNoInputIsOurFault(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ids := r.one()
+	operations := r.operations()
+	reached := map[string]bool{}
+	rapid.Check(t, func(rt *rapid.T) {
+		for range 10 {
+			outcome, gone := r.throw(rt, operations, ids)
+			reached[outcome] = true
+			if gone {
+				ids = r.one() // something to go on with
+			}
+		}
+	})
+	if len(reached) < 40 {
+		t.Errorf("only %d outcomes were reached: %v", len(reached), slices.Sorted(maps.Keys(reached)))
+	}
+}
+
+// throw sends one request that is wrong somewhere. It tells the operation with the
+// first digit of the status, and whether something was deleted.
+func (r *rig) throw(rt *rapid.T, operations []*huma.Operation, ids map[string]string) (outcome string, gone bool) {
+	o := rapid.SampledFrom(operations).Draw(rt, "operation")
+	if o.OperationID == "watch-job" || strings.HasPrefix(o.OperationID, "delete-") && rapid.IntRange(0, 9).Draw(rt, "spare") > 0 {
+		return "spared", false
+	}
+	path := o.Path
+	for name, id := range ids {
+		if rapid.IntRange(0, 9).Draw(rt, "wrong id") == 0 {
+			id = url.PathEscape(rapid.SampledFrom([]string{"x", "%00", "..", "é", "' OR 1=1 --", "\xff", strings.Repeat("a", 300), id + "0", " "}).Draw(rt, "id"))
+		}
+		path = strings.ReplaceAll(path, "{"+name+"}", id)
+	}
+	values := url.Values{}
+	var headers []string
+	for _, p := range o.Parameters {
+		text := rapid.SampledFrom([]string{"", "1", "0", "-1", "1e99", "x", "\x00", "\xff", "*", `"1"`, "99999999999999999999", strings.Repeat("y", 250)}).Draw(rt, p.Name)
+		switch p.In {
+		case "query":
+			values.Set(p.Name, text)
+		case "header":
+			headers = append(headers, p.Name, strings.Map(printable, text))
+		}
+	}
+	var body any
+	if schema := bodySchema(o); schema != nil {
+		encoded, err := json.Marshal(sample{r.api.OpenAPI().Components.Schemas, rt}.value(schema))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		text := string(encoded)
+		if rapid.IntRange(0, 9).Draw(rt, "cut") == 0 {
+			text = text[:rapid.IntRange(0, len(text)).Draw(rt, "at")]
+		}
+		body = text
+	}
+	a := r.do(o.Method, path+"?"+values.Encode(), body, headers...)
+	if _, declared := o.Responses[status(a.Code)]; !declared && a.Code != 404 && a.Code != 307 { // a path that is no longer this operation's
+		rt.Fatalf("%s %s with %v %.500v: %d is not declared: %.500s", o.Method, path, headers, body, a.Code, a.Body)
+	}
+	if a.Code >= 500 {
+		rt.Fatalf("%s %s with %v %.2000v: %d %s", o.Method, path, headers, body, a.Code, a.Body)
+	}
+	if a.Code >= 400 {
+		var p edge.Problem
+		if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || p.Detail == "" {
+			rt.Fatalf("%s %s: not a problem: %s", o.Method, path, a.Body)
+		}
+	}
+	return o.OperationID + " " + status(a.Code)[:1], a.Code == 204
+}
+
+func printable(c rune) rune {
+	if c < ' ' || c > '~' {
+		return -1
+	}
+	return c
+}
