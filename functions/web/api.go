@@ -1,0 +1,169 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/job"
+	"lectern.dev/lectern/internal/source"
+)
+
+// maxAnswer bounds what is read of an answer of the API, in bytes: the longest
+// lesson with its transcript stays far below.
+const maxAnswer = 16 << 20
+
+// api asks the courses function as the person whose request from is.
+type api struct {
+	client *http.Client
+	base   *url.URL
+	from   *http.Request
+}
+
+// list is how the API answers with lists.
+type list[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor"`
+}
+
+// brief says what course the agents shall write.
+type brief struct {
+	Title    string `json:"title,omitempty"`
+	Audience string `json:"audience,omitempty"`
+	Language string `json:"language,omitempty"`
+	Lessons  int    `json:"lessons,omitempty"`
+}
+
+func (a api) courses(ctx context.Context, cursor string) (list[course.Course], error) {
+	query := url.Values{"limit": {"12"}}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	return get[list[course.Course]](ctx, a, "/v1/courses?"+query.Encode())
+}
+
+func (a api) course(ctx context.Context, id string) (course.Course, error) {
+	return get[course.Course](ctx, a, "/v1/courses/"+url.PathEscape(id))
+}
+
+func (a api) sources(ctx context.Context, course string) ([]source.Source, error) {
+	all, err := get[list[source.Source]](ctx, a, "/v1/courses/"+url.PathEscape(course)+"/sources?limit=100")
+	return all.Items, err
+}
+
+// jobs gives the newest jobs of a course, newest first.
+func (a api) jobs(ctx context.Context, course string) ([]job.Job, error) {
+	all, err := get[list[job.Job]](ctx, a, "/v1/courses/"+url.PathEscape(course)+"/jobs")
+	return all.Items, err
+}
+
+func (a api) lesson(ctx context.Context, id string) (course.Lesson, error) {
+	return get[course.Lesson](ctx, a, "/v1/lessons/"+url.PathEscape(id))
+}
+
+func (a api) slides(ctx context.Context, lesson string) ([]course.Slide, error) {
+	all, err := get[list[course.Slide]](ctx, a, "/v1/lessons/"+url.PathEscape(lesson)+"/slides")
+	return all.Items, err
+}
+
+func (a api) questions(ctx context.Context, lesson string) ([]course.Question, error) {
+	all, err := get[list[course.Question]](ctx, a, "/v1/lessons/"+url.PathEscape(lesson)+"/questions")
+	return all.Items, err
+}
+
+// write sends a change. The key makes a form that is sent twice one change.
+func (a api) write(ctx context.Context, method, path, key string, body any) error {
+	var reader io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		reader = bytes.NewReader(encoded)
+	}
+	_, err := a.send(ctx, method, path, key, reader)
+	return err
+}
+
+func get[T any](ctx context.Context, a api, path string) (T, error) {
+	var out T
+	body, err := a.send(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return out, err
+	}
+	err = json.Unmarshal(body, &out)
+	return out, err
+}
+
+// send asks and reads the whole answer; an answer that is no success is an error
+// of the kind that its status stands for.
+func (a api) send(ctx context.Context, method, path, key string, body io.Reader) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
+	defer cancel()
+	q, err := http.NewRequestWithContext(ctx, method, a.base.String()+path, body)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"Cookie", "Authorization", "Traceparent"} {
+		q.Header[name] = a.from.Header[name]
+	}
+	q.Header.Set("X-Request-Id", edge.RequestID(ctx))
+	q.Header.Set("Accept", "application/json")
+	if body != nil {
+		q.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		q.Header.Set("Idempotency-Key", key)
+	}
+	answer, err := a.client.Do(q)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	if answer.StatusCode/100 != 2 {
+		return nil, refusal(answer.StatusCode, text)
+	}
+	return text, nil
+}
+
+func unreachable(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "A part of Lectern does not answer right now. Try again in a minute.")
+}
+
+// kinds is edge's table read backwards.
+var kinds = map[int]fault.Kind{
+	http.StatusBadRequest:            fault.Invalid,
+	http.StatusUnprocessableEntity:   fault.Invalid,
+	http.StatusUnauthorized:          fault.Unauthenticated,
+	http.StatusForbidden:             fault.Denied,
+	http.StatusNotFound:              fault.NotFound,
+	http.StatusConflict:              fault.Conflict,
+	http.StatusPreconditionFailed:    fault.PreconditionFailed,
+	http.StatusRequestEntityTooLarge: fault.TooLarge,
+	http.StatusTooManyRequests:       fault.Exhausted,
+	http.StatusPaymentRequired:       fault.PaymentRequired,
+	http.StatusBadGateway:            fault.Unavailable,
+	http.StatusServiceUnavailable:    fault.Unavailable,
+	http.StatusGatewayTimeout:        fault.Unavailable,
+}
+
+// refusal turns an answer that is no success into an error with the problem's own
+// sentence; edge.ProblemOf finds the whole problem in it again.
+func refusal(status int, body []byte) error {
+	var p edge.Problem
+	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
+		return unreachable(&edge.Problem{Status: status, Title: http.StatusText(status), Detail: "an answer that is no problem document"})
+	}
+	return fault.Wrap(kinds[status], &p, "%s", p.Detail)
+}

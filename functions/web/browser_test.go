@@ -1,0 +1,118 @@
+package web
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// chromium is the one browser of all tests of this package; nil where none is installed.
+var chromium context.Context
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if path, err := exec.LookPath("chromium"); err == nil {
+		options := append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+			chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
+		)
+		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+		defer stop()
+		var cancel context.CancelFunc
+		chromium, cancel = chromedp.NewContext(allocator)
+		defer cancel()
+		if err := chromedp.Do(chromium); err != nil {
+			panic(err)
+		}
+	}
+	code := m.Run()
+	if filmMade {
+		_ = os.RemoveAll(filmFolder())
+	}
+	return code
+}
+
+// view is how a page is looked at.
+type view struct {
+	width    int64
+	dark     bool
+	noScript bool
+}
+
+// openTab gives a tab with storage of its own.
+func openTab(t *testing.T, v view) context.Context {
+	t.Helper()
+	if chromium == nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("chromium is not installed")
+		}
+		t.Skip("chromium is not installed")
+	}
+	tab, closeTab := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
+	t.Cleanup(closeTab)
+	tab, cancel := context.WithTimeout(tab, 45*time.Second)
+	t.Cleanup(cancel)
+	scheme := "light"
+	if v.dark {
+		scheme = "dark"
+	}
+	if v.width == 0 {
+		v.width = 1440
+	}
+	call(t, tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: 900, DeviceScaleFactor: 1, Mobile: v.width < 600})
+	call(t, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	call(t, tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: v.noScript})
+	return tab
+}
+
+func call[P, R any](t *testing.T, tab context.Context, command cdp.Command[P, R], params P) R {
+	t.Helper()
+	r, err := chromedp.Call(tab, command, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func act(t *testing.T, tab context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(tab, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eval gives the value of a JavaScript expression, which may be a promise.
+func eval[T any](t *testing.T, tab context.Context, expression string) T {
+	t.Helper()
+	out, err := chromedp.Run(tab, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return out
+}
+
+// until waits for a JavaScript condition, also across navigations.
+func until(t *testing.T, tab context.Context, condition string) {
+	t.Helper()
+	for {
+		met, err := chromedp.Run(tab, chromedp.Evaluate[bool]("Boolean("+condition+")"))
+		if met {
+			return
+		}
+		select {
+		case <-tab.Done():
+			t.Fatalf("%s has not become true: %v", condition, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

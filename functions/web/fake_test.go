@@ -1,0 +1,247 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/job"
+)
+
+// fakeAPI answers as functions/courses does, from the fixture.
+type fakeAPI struct {
+	mu      sync.Mutex
+	course  course.Course
+	others  []course.Course
+	lessons map[string]course.Lesson
+	slides  []course.Slide
+	asks    []course.Question
+	sources []map[string]any
+	jobs    []job.Job
+	failure error    // what every request is answered with, when set
+	writes  []string // "POST /v1/… key body"
+	seen    []http.Header
+	moves   chan edge.Message // what event streams send
+	left    chan struct{}     // gets a value when a stream has been left
+}
+
+func newFakeAPI(media string) *fakeAPI {
+	c := homeNetworks()
+	f := &fakeAPI{
+		course: c, lessons: map[string]course.Lesson{}, slides: routerSlides(), asks: routerQuestions(), sources: sources, jobs: homeJobs(),
+		moves: make(chan edge.Message), left: make(chan struct{}, 64),
+	}
+	for _, l := range lessons(c) {
+		f.lessons[l.ID] = course.Lesson{ID: l.ID, CourseID: c.ID, Title: l.Title, VideoState: l.VideoState, CreatedAt: now, UpdatedAt: now}
+	}
+	f.lessons[lessonID] = routerLesson(media)
+	return f
+}
+
+// change runs do while no request is answered.
+func (f *fakeAPI) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
+func (f *fakeAPI) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/courses", f.answer(func(*http.Request) (any, error) {
+		bare := f.course
+		bare.Modules = nil
+		return list[course.Course]{Items: append([]course.Course{bare}, f.others...)}, nil
+	}))
+	mux.HandleFunc("GET /v1/courses/{id}", f.answer(func(r *http.Request) (any, error) {
+		for _, c := range append(f.others, f.course) {
+			if c.ID == r.PathValue("id") {
+				return c, nil
+			}
+		}
+		return nil, fault.New(fault.NotFound, "There is no course %s.", r.PathValue("id"))
+	}))
+	mux.HandleFunc("GET /v1/courses/{id}/sources", f.answer(func(*http.Request) (any, error) {
+		return list[map[string]any]{Items: f.sources}, nil
+	}))
+	mux.HandleFunc("GET /v1/courses/{id}/jobs", f.answer(func(r *http.Request) (any, error) {
+		var own []job.Job
+		for _, j := range f.jobs {
+			if j.CourseID == r.PathValue("id") {
+				own = append(own, j)
+			}
+		}
+		return list[job.Job]{Items: own}, nil
+	}))
+	mux.HandleFunc("GET /v1/lessons/{id}", f.answer(func(r *http.Request) (any, error) {
+		l, ok := f.lessons[r.PathValue("id")]
+		if !ok {
+			return nil, fault.New(fault.NotFound, "There is no lesson %s.", r.PathValue("id"))
+		}
+		return l, nil
+	}))
+	mux.HandleFunc("GET /v1/lessons/{id}/slides", f.answer(func(r *http.Request) (any, error) {
+		if r.PathValue("id") == "les_fix" {
+			return list[course.Slide]{}, nil
+		}
+		return list[course.Slide]{Items: f.slides}, nil
+	}))
+	mux.HandleFunc("GET /v1/lessons/{id}/questions", f.answer(func(*http.Request) (any, error) {
+		return list[course.Question]{Items: f.asks}, nil
+	}))
+	mux.HandleFunc("GET /v1/jobs/{id}", f.answer(func(r *http.Request) (any, error) {
+		for _, j := range f.jobs {
+			if j.ID == r.PathValue("id") {
+				return j, nil
+			}
+		}
+		return nil, fault.New(fault.NotFound, "There is no job %s.", r.PathValue("id"))
+	}))
+	mux.HandleFunc("GET /v1/jobs/{id}/events", func(w http.ResponseWriter, r *http.Request) {
+		defer func() { f.left <- struct{}{} }()
+		edge.Stream(w, r, func(ctx context.Context, send func(edge.Message) error) error {
+			if r.PathValue("id") != "job_render" {
+				<-ctx.Done()
+				return nil
+			}
+			for {
+				select {
+				case <-ctx.Done():
+					return nil
+				case m := <-f.moves:
+					if err := send(m); err != nil {
+						return err
+					}
+				}
+			}
+		})
+	})
+	mux.HandleFunc("GET /openapi.json", f.answer(func(*http.Request) (any, error) {
+		return json.RawMessage(`{"openapi":"3.1.0","info":{"title":"Courses"},"paths":{"/v1/courses":{
+			"get":{"tags":["courses"],"summary":"List courses","parameters":[{"name":"cursor","in":"query","description":"Where to go on"}],
+				"responses":{"200":{"description":"A page","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Page"}}}}}},
+			"post":{"tags":["courses"],"summary":"Make a course","responses":{"201":{"description":"Made"}}}}},
+			"components":{"schemas":{"Page":{"type":"object"},"Problem":{"type":"object"}}}}`), nil
+	}))
+	mux.HandleFunc("/", f.answer(func(r *http.Request) (any, error) {
+		if r.Method == http.MethodGet {
+			return nil, fault.New(fault.NotFound, "There is nothing at this address.")
+		}
+		body, _ := io.ReadAll(r.Body)
+		f.writes = append(f.writes, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), body)))
+		return map[string]string{"id": "job_new"}, nil
+	}))
+	return edge.HTTP(mux, edge.Options{})
+}
+
+// answer locks, and writes what do gives as JSON or as a problem.
+func (f *fakeAPI) answer(do func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.seen = append(f.seen, r.Header.Clone())
+		if f.failure != nil {
+			problem(w, r, f.failure)
+			return
+		}
+		body, err := do(r)
+		if err != nil {
+			problem(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(body)
+	}
+}
+
+// startSite serves the site on a port of its own, before a fake API and a bucket
+// with the film at another origin, as in production.
+func startSite(t testing.TB) (site string, api *fakeAPI) {
+	t.Helper()
+	bucket := startBucket(t)
+	api = newFakeAPI(bucket)
+	courses := httptest.NewServer(api.handler())
+	server := httptest.NewServer(New(Deps{Transport: transport(), Courses: mustURL(t, courses.URL), Media: mustURL(t, bucket)}))
+	t.Cleanup(courses.Close)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	t.Cleanup(courses.CloseClientConnections)
+	return server.URL, api
+}
+
+func mustURL(t testing.TB, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// startBucket serves the film's files as Cloud Storage would to a page of another
+// origin.
+func startBucket(t testing.TB) string {
+	folder := filmFolder()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		switch path := filepath.Base(r.URL.Path); {
+		case path == "captions.vtt":
+			w.Header().Set("Content-Type", "text/vtt")
+			_, _ = w.Write(captions())
+		case folder == "":
+			http.NotFound(w, r)
+		default:
+			http.ServeFile(w, r, filepath.Join(folder, path))
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	return server.URL
+}
+
+func captions() []byte {
+	var b bytes.Buffer
+	b.WriteString("WEBVTT\n")
+	for _, t := range routerLesson("").Video.Transcript {
+		fmt.Fprintf(&b, "\n00:00:%06.3f --> 00:00:%06.3f\n%s\n", t.Start, min(t.End, 59.999), t.Text)
+	}
+	return b.Bytes()
+}
+
+// filmFolder makes a film of a minute with ffmpeg, once for all tests; "" when there
+// is no ffmpeg. TestMain removes it.
+var filmMade bool
+
+var filmFolder = sync.OnceValue(func() string {
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		return ""
+	}
+	folder, err := os.MkdirTemp("", "lectern-web-")
+	if err != nil {
+		panic(err)
+	}
+	filmMade = true
+	picture := "gradients=s=640x360:r=5:d=60:c0=0x0d4f4a:c1=0x123c50:c2=0x0c2b2a:n=3:speed=0.01:seed=7"
+	film := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "anullsrc=r=24000:cl=mono", "-t", "60",
+		"-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart", filepath.Join(folder, "video.mp4"))
+	poster := exec.Command("ffmpeg", "-v", "error", "-i", filepath.Join(folder, "video.mp4"), "-frames:v", "1", filepath.Join(folder, "poster.jpg"))
+	for _, c := range []*exec.Cmd{film, poster} {
+		if out, err := c.CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("%v: %s", err, out))
+		}
+	}
+	return folder
+})

@@ -1,0 +1,43 @@
+// Package web is what people see: server-rendered pages, their static files, and
+// the one origin behind which the API of all functions stands. It has no database
+// of its own; what it shows it asks the other functions for, as the person who asks.
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"lectern.dev/lectern/internal/edge"
+)
+
+func init() { functions.HTTP("web", edge.Lazy(Build)) }
+
+// Build makes the production handler; every wrong setting is reported at once.
+func Build(ctx context.Context) (http.Handler, error) {
+	var c Config
+	if err := edge.Load(ctx, &c); err != nil {
+		return nil, err
+	}
+	courses, err1 := origin("COURSES_URL", c.CoursesURL)
+	auth, err2 := origin("AUTH_URL", c.AuthURL)
+	chat, err3 := origin("CHAT_URL", c.ChatURL)
+	media, err4 := origin("MEDIA_ORIGIN", c.MediaOrigin)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
+	}
+	return New(Deps{Transport: transport(), Courses: courses, Auth: auth, Chat: chat, Media: media}), nil
+}
+
+// transport keeps connections to the three functions open between requests; the
+// default of two a host would open one for nearly every page. A stream may be
+// silent for long, so only the time to the first byte of an answer is bounded.
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 64
+	t.ResponseHeaderTimeout = 30 * time.Second
+	return t
+}

@@ -1,0 +1,101 @@
+package web
+
+import (
+	"bytes"
+	"crypto/rand"
+	"embed"
+	"encoding/json"
+	"html/template"
+	"maps"
+	"net/http"
+
+	"lectern.dev/lectern/internal/edge"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// pages are the templates by page: "course" is templates/course.html inside the layout.
+type pages map[string]*template.Template
+
+func parsePages(files *assets) pages {
+	functions := template.FuncMap{"asset": files.url, "formKey": rand.Text}
+	maps.Copy(functions, words)
+	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	p := pages{}
+	for _, name := range []string{"courses", "course", "lesson", "docs", "error"} {
+		p[name] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
+	}
+	return p
+}
+
+// page answers with a page: show names it and gives what it is about.
+func (s *site) page(show func(r *http.Request) (name string, view any, err error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, view, err := show(r)
+		if err == nil {
+			err = s.render(w, r, http.StatusOK, name, view)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// act answers a form: do carries it out and says which page to show next. The
+// answer is a redirect, so that reloading that page does not send the form again.
+func (s *site) act(do func(r *http.Request) (next string, err error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next, err := do(r)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		http.Redirect(w, r, next, http.StatusSeeOther)
+	})
+}
+
+// fail answers with the page that tells an error.
+func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
+	edge.Failed(r.Context(), err)
+	p := *edge.ProblemOf(r.Context(), err)
+	if p.RequestID == "" {
+		p.RequestID = edge.RequestID(r.Context())
+	}
+	maps.Copy(w.Header(), p.GetHeaders())
+	if err := s.render(w, r, p.Status, "error", &p); err != nil {
+		edge.Failed(r.Context(), err)
+		http.Error(w, p.Detail, p.Status)
+	}
+}
+
+// render writes a page, whole or not at all. Pages show what is going on now, so a
+// browser asks again each time.
+func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name string, view any) error {
+	var b bytes.Buffer
+	if err := s.pages[name].Execute(&b, view); err != nil {
+		return err
+	}
+	h, content := w.Header(), b.Bytes()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Vary", "Accept-Encoding, Cookie")
+	if takesGzip(r) {
+		h.Set("Content-Encoding", "gzip")
+		content = compress(content)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(content) // the reader may be gone
+	return nil
+}
+
+// problem answers with a problem document, where no person looks.
+func problem(w http.ResponseWriter, r *http.Request, err error) {
+	edge.Failed(r.Context(), err)
+	p := edge.ProblemOf(r.Context(), err)
+	maps.Copy(w.Header(), p.GetHeaders())
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client may be gone
+}
