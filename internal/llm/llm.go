@@ -37,12 +37,13 @@ type Message struct {
 
 // Passage is a piece of a source that the answer may rest on. The model cites it by ID.
 type Passage struct {
-	ID      string // as it is to be cited, e.g. "p12"; short, so that citing is cheap
-	Source  string // the source's name
-	Heading string // path of headings, "Storage > Indexes"
-	Page    int    // 1-based; 0 when the source has no pages
-	Kind    string // "prose", "list", "code", "table" or "quote"
-	Text    string
+	ID           string // as it is to be cited, e.g. "p12"; short, so that citing is cheap
+	Source       string // the source's name
+	Heading      string // path of headings, "Storage > Indexes"
+	Page         int    // 1-based; 0 when the source has no pages
+	Kind         string // "prose", "list", "code", "table" or "quote"
+	CodeLanguage string // of code, as a Markdown fence names it; empty when unknown
+	Text         string
 }
 
 // Schema asks for JSON of a shape.

@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func (w *writer) article(all []*sentence) string {
 			block = strings.Join(chosen[i], " ")
 		case p.Kind == "code" && i > 0 && len(chosen[i-1]) > 0:
 			if text, ok := excerpt(p.Text); ok && !strings.Contains(text, "```") {
-				block = fmt.Sprintf("```%s\n%s\n```\n\n", guessLanguage(text), text)
+				block = fmt.Sprintf("```%s\n%s\n```\n\n", cmp.Or(p.CodeLanguage, guessLanguage(text)), text)
 			}
 		case p.Kind == "table":
 			if header, rows, ok := parseTable(p.Text); ok {

@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (w *writer) extra(i int) (slide, bool) {
 			return out, false
 		}
 		out.Title = w.phrase("exampleTitle", 0, title)
-		out.Code = &code{Language: guessLanguage(text), Text: text, Cites: []cite{{Passage: p.ID, Quote: text}}}
+		out.Code = &code{Language: cmp.Or(p.CodeLanguage, guessLanguage(text)), Text: text, Cites: []cite{{Passage: p.ID, Quote: text}}}
 	case "table":
 		header, rows, ok := parseTable(p.Text)
 		if !ok {
