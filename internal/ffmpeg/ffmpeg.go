@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,12 +48,12 @@ func (e Encoder) Picture(ctx context.Context, dst string, reel encode.Reel) erro
 		"-video_size", fmt.Sprintf("%dx%d", reel.Width, reel.Height), "-i", "pipe:0",
 		"-c:v", "libx264", "-profile:v", "high", "-preset", "superfast", "-crf", "19", "-bf", "0",
 		"-threads", "1", // segments run in parallel instead
-		"-g", "100000", "-forced-idr", "1", "-force_key_frames", plan.keys,
+		"-g", "100000", "-forced-idr", "1", "-force_key_frames", plan.keyTimes(),
 		"-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv",
-		"-bsf:v", "setts=time_base=1/" + strconv.Itoa(timescale) + ":ts=" + plan.times,
+		"-bsf:v", "setts=time_base=1/" + strconv.Itoa(timescale) + ":ts=" + plan.times(),
 		"-video_track_timescale", strconv.Itoa(timescale), "-f", "mp4", dst,
 	}
-	progress, err := e.ffmpeg(ctx, args, func(w io.Writer) error {
+	progress, err := e.ffmpeg(ctx, slices.Concat(tellProgress, args), func(w io.Writer) error {
 		for _, f := range frames {
 			img, err := f.Draw()
 			if err != nil {
@@ -70,8 +71,8 @@ func (e Encoder) Picture(ctx context.Context, dst string, reel encode.Reel) erro
 		return err
 	}
 	// ffmpeg ends with 0 after some failures, so what it says it wrote is counted.
-	if got := lastValue(progress, "frame"); got != strconv.Itoa(plan.count) {
-		return fault.New(fault.Internal, "ffmpeg wrote %s pictures of %d", got, plan.count)
+	if got := lastValue(progress, "frame"); got != strconv.Itoa(len(plan.starts)) {
+		return fault.New(fault.Internal, "ffmpeg wrote %s pictures of %d", got, len(plan.starts))
 	}
 	return nil
 }
@@ -81,13 +82,11 @@ func (e Encoder) Sound(ctx context.Context, dst string, rate int, samples []int1
 	if len(samples) == 0 || len(samples)%encode.SoundFrame != 0 {
 		return fault.New(fault.Internal, "%d samples are no whole number of sound frames", len(samples))
 	}
-	raw := dst + ".raw"
-	defer os.Remove(raw) //nolint:errcheck // the folder goes away as a whole
 	args := []string{
 		"-f", "s16le", "-ar", strconv.Itoa(rate), "-ac", "1", "-i", "pipe:0",
-		"-c:a", "aac", "-aac_coder", "fast", "-b:a", "96k", "-f", "adts", raw,
+		"-c:a", "aac", "-aac_coder", "fast", "-b:a", "96k", "-f", "adts", "pipe:1",
 	}
-	_, err := e.ffmpeg(ctx, args, func(w io.Writer) error {
+	adts, err := e.ffmpeg(ctx, args, func(w io.Writer) error {
 		// x86 and ARM are little-endian, as s16le is.
 		_, err := w.Write(unsafe.Slice((*byte)(unsafe.Pointer(&samples[0])), 2*len(samples)))
 		return err
@@ -95,7 +94,11 @@ func (e Encoder) Sound(ctx context.Context, dst string, rate int, samples []int1
 	if err != nil {
 		return err
 	}
-	return trimPriming(dst, raw, len(samples)/encode.SoundFrame)
+	frames, err := trimPriming(adts, len(samples)/encode.SoundFrame)
+	if err != nil {
+		return err
+	}
+	return full(os.WriteFile(dst, frames, 0o600))
 }
 
 // Join copies packets: pictures through the concat demuxer, which takes the length
@@ -116,20 +119,23 @@ func (e Encoder) Join(ctx context.Context, dst string, cut encode.Cut) error {
 	if err := os.WriteFile(chapters, chapterFile(cut), 0o600); err != nil {
 		return full(err)
 	}
-	_, err = e.ffmpeg(ctx, []string{
+	_, err = e.ffmpeg(ctx, slices.Concat(tellProgress, []string{
 		"-f", "concat", "-safe", "0", "-i", list, "-f", "aac", "-i", sound, "-f", "ffmetadata", "-i", chapters,
 		"-map", "0:v:0", "-map", "1:a:0", "-map_metadata:g", "-1", "-map_chapters", "2", "-c", "copy",
 		"-video_track_timescale", strconv.Itoa(timescale), "-movflags", "+faststart", "-fflags", "+bitexact", "-f", "mp4", dst,
-	}, nil)
+	}), nil)
 	return err
 }
 
+// tellProgress makes ffmpeg write how far it is twice a second: a sign of life.
+var tellProgress = []string{"-progress", "pipe:1"}
+
 func (e Encoder) ffmpeg(ctx context.Context, args []string, feed func(io.Writer) error) ([]byte, error) {
-	common := []string{"-hide_banner", "-y", "-v", "error", "-nostats", "-progress", "pipe:1"}
+	common := []string{"-hide_banner", "-y", "-v", "error", "-nostats"}
 	if feed == nil {
 		common = append(common, "-nostdin")
 	}
-	return child{program: orDefault(e.FFmpeg, "ffmpeg"), args: append(common, args...), feed: feed, stall: e.stall()}.run(ctx)
+	return child{program: orDefault(e.FFmpeg, "ffmpeg"), args: slices.Concat(common, args), feed: feed, stall: e.stall()}.run(ctx)
 }
 
 // Probe asks ffprobe.

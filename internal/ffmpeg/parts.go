@@ -7,6 +7,7 @@ import (
 	"image"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,11 +22,10 @@ type repeated struct {
 	repeats int
 }
 
-// plan is a reel's timing in ffmpeg's expressions; it holds only numbers of ours.
+// plan is a reel's timing: numbers of ours, never text of users.
 type plan struct {
-	count int
-	times string // presentation time of packet N, in ticks
-	keys  string // which frames are keyframes
+	starts []int64 // when each packet is shown, in ticks
+	keys   []int   // which packets are keyframes
 }
 
 // frameRate is what ffmpeg takes the pictures for; only the last packet lasts as long as it says.
@@ -36,38 +36,57 @@ const frameRate = 30
 // the last packet last. Times are rounded from the sum, never summed from rounded times: no drift.
 func schedule(reel encode.Reel) ([]repeated, plan) {
 	var p plan
-	var previous int64
-	var times, keys strings.Builder
-	place := func(at time.Duration) {
-		if p.count > 0 {
-			fmt.Fprintf(&times, "+%d*gte(N\\,%d)", ticks(at)-previous, p.count)
-		}
-		previous = ticks(at)
-		p.count++
-	}
 	var at, lastKey time.Duration
-	times.WriteString("0")
-	keys.WriteString("expr:eq(n,0)")
 	frames := make([]repeated, len(reel.Frames))
 	for i, f := range reel.Frames {
 		n := max(1, int((f.Shown+heartbeat-1)/heartbeat))
 		frames[i] = repeated{f, n}
 		for k := range n {
 			start := at + f.Shown*time.Duration(k)/time.Duration(n)
-			if start-lastKey > keyEvery-heartbeat {
-				fmt.Fprintf(&keys, "+eq(n,%d)", p.count)
+			if len(p.starts) == 0 || start-lastKey > keyEvery-heartbeat {
+				p.keys = append(p.keys, len(p.starts))
 				lastKey = start
 			}
-			place(start)
+			p.starts = append(p.starts, ticks(start))
 		}
 		at += f.Shown
 	}
-	if end := at - time.Second/frameRate; ticks(end) > previous {
+	if end := ticks(at - time.Second/frameRate); end > p.starts[len(p.starts)-1] {
 		frames[len(frames)-1].repeats++
-		place(end)
+		p.starts = append(p.starts, end)
 	}
-	p.times, p.keys = times.String(), keys.String()
 	return frames, p
+}
+
+// times gives the start of packet N as an expression: a balanced tree of choices,
+// since ffmpeg takes no expression that is deeper than 100 levels.
+func (p plan) times() string {
+	var b strings.Builder
+	var choose func(first, last int)
+	choose = func(first, last int) {
+		if first == last {
+			b.WriteString(strconv.FormatInt(p.starts[first], 10))
+			return
+		}
+		middle := (first + last + 1) / 2
+		fmt.Fprintf(&b, `if(lt(N\,%d)\,`, middle)
+		choose(first, middle-1)
+		b.WriteString(`\,`)
+		choose(middle, last)
+		b.WriteString(")")
+	}
+	choose(0, len(p.starts)-1)
+	return b.String()
+}
+
+// keyTimes lists where the encoder, which knows only the constant rate, makes
+// keyframes. Rounded down: some versions take the first frame at or after a time, some the nearest.
+func (p plan) keyTimes() string {
+	times := make([]string, len(p.keys))
+	for i, k := range p.keys {
+		times[i] = strconv.Itoa(k*1_000_000/frameRate) + "us"
+	}
+	return strings.Join(times, ",")
 }
 
 func ticks(d time.Duration) int64 {
@@ -102,20 +121,16 @@ func writePicture(w io.Writer, img *image.YCbCr, width, height int) error {
 	return nil
 }
 
-// trimPriming copies n AAC frames and leaves out the first, which holds only the
+// trimPriming gives n AAC frames without the first, which holds only the
 // encoder's run-up (ISO/IEC 14496-3: each frame overlaps the one before). Since the
 // part begins in silence, its second frame decodes right without it, and n frames
 // last exactly as long as the n×1024 samples: joined parts neither drift nor click.
-func trimPriming(dst, src string, n int) error {
-	b, err := os.ReadFile(src)
-	if err != nil {
-		return err
-	}
+func trimPriming(b []byte, n int) ([]byte, error) {
 	start, end, frames := 0, 0, 0
 	for end+7 <= len(b) && frames <= n {
 		// ADTS header: 12 bits of ones, and the frame's length in 13 bits from bit 30.
 		if b[end] != 0xff || b[end+1]&0xf0 != 0xf0 {
-			return fault.New(fault.Internal, "not an ADTS frame at byte %d", end)
+			return nil, fault.New(fault.Internal, "not an ADTS frame at byte %d", end)
 		}
 		size := int(b[end+3]&3)<<11 | int(b[end+4])<<3 | int(b[end+5])>>5
 		if frames == 0 {
@@ -125,9 +140,9 @@ func trimPriming(dst, src string, n int) error {
 		frames++
 	}
 	if frames != n+1 || end > len(b) {
-		return fault.New(fault.Internal, "ffmpeg wrote %d sound frames of %d", frames, n+1)
+		return nil, fault.New(fault.Internal, "ffmpeg wrote %d sound frames of %d", frames, n+1)
 	}
-	return full(os.WriteFile(dst, b[start:end], 0o600))
+	return b[start:end], nil
 }
 
 func writeList(path string, parts []encode.Part) error {
