@@ -214,7 +214,7 @@ CREATE TABLE idempotency (
   operation       TEXT NOT NULL, -- operationId in the OpenAPI document
   key             TEXT NOT NULL,
   request         BYTEA NOT NULL, -- SHA-256 of the request
-  response        JSONB,          -- status, headers and body; null only inside the transaction that answers
+  response        JSONB,          -- headers and body; null until there is an answer
   created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
   PRIMARY KEY (organization_id, user_id, operation, key)
 );

@@ -11,8 +11,8 @@ import (
 	"lectern.dev/lectern/internal/edge"
 )
 
-// page asks for a part of a list.
-type page struct {
+// Page asks for a part of a list.
+type Page struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"how many at most"`
 }
@@ -27,7 +27,7 @@ type ByCourse struct {
 	Course string `path:"course" maxLength:"64" example:"crs_06fz3qk8v0g1m2n4p5r6s7t8"`
 }
 
-func (s *server) listCourses(ctx context.Context, in *page) (*struct{ Body list[course.Course] }, error) {
+func (s *server) listCourses(ctx context.Context, in *Page) (*struct{ Body list[course.Course] }, error) {
 	p, err := who(ctx)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/jackc/pgx/v5"
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
@@ -27,10 +26,8 @@ type Deps struct {
 	Authenticate   edge.Authenticator
 	TrustedOrigins []string
 
-	// StartGeneration and StartRender make jobs, in a transaction.
-	StartGeneration func(ctx context.Context, tx pgx.Tx, who account.Principal, course string, b Brief) (job.Job, error)
-	StartRender     func(ctx context.Context, tx pgx.Tx, who account.Principal, lesson string) (job.Job, error)
-	StartRenders    func(ctx context.Context, tx pgx.Tx, who account.Principal, course string) (job.Job, error)
+	StartRender  func(ctx context.Context, r *job.Runner, p account.Principal, lesson string) (job.Job, error)
+	StartRenders func(ctx context.Context, r *job.Runner, p account.Principal, course string) (job.Job, error)
 }
 
 // maxBody is above the largest lesson: 40 slides with all of their evidence.
@@ -68,6 +65,11 @@ func newAPI(d Deps) *edge.API {
 	edge.Register(api, patch("update-slide", "/v1/lessons/{lesson}/slides/{slide}", "Change a slide", patches), s.updateSlide)
 	edge.Register(api, get("get-questions", "/v1/lessons/{lesson}/questions", "Read a lesson's questions", "In order. Their version is the lesson's."), s.getQuestions)
 	edge.Register(api, put("set-questions", "/v1/lessons/{lesson}/questions", "Replace a lesson's questions", "A question that names its id keeps it; one without an id is new; one that is not named is gone."), s.setQuestions)
+
+	edge.Register(api, post("add-source", "/v1/courses/{course}/sources", "Add a source", "Names a document and gives the request that uploads it: send exactly that method, URL and headers with the file as body within an hour. It is read as soon as it has arrived. Markdown, text, HTML, PDF, Word and PowerPoint up to 50 MB."), s.addSource)
+	edge.Register(api, get("list-sources", "/v1/courses/{course}/sources", "List a course's sources", "In the order in which they were added."), s.listSources)
+	edge.Register(api, remove("delete-source", "/v1/sources/{source}", "Delete a source", "With its file and its passages. What was written from it stays."), s.deleteSource)
+	edge.Register(api, get("search-passages", "/v1/courses/{course}/passages", "Search a course's sources", "The passages that a query is about, the best first: words, \"phrases\", -exclusions."), s.searchPassages)
 
 	edge.Register(api, accept("start-generation", "/v1/courses/{course}/generations", "Write a course", "Agents plan the course from its sources, then write and check every lesson. A second call while that goes on gives the same job."), s.startGeneration)
 	edge.Register(api, accept("start-render", "/v1/lessons/{lesson}/renders", "Film a lesson", "A second call while that goes on gives the same job."), s.startRender)

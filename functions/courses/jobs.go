@@ -2,23 +2,12 @@ package courses
 
 import (
 	"context"
-	"log/slog"
-
-	"github.com/jackc/pgx/v5"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/authoring"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/job"
 )
-
-// Brief says what course the agents shall write; what is absent they take from the
-// sources.
-type Brief struct {
-	Title    string `json:"title,omitempty" maxLength:"200"`
-	Audience string `json:"audience,omitempty" maxLength:"500" example:"developers who know some SQL"`
-	Language string `json:"language,omitempty" maxLength:"35" doc:"BCP 47 tag" example:"en"`
-	Lessons  int    `json:"lessons,omitempty" minimum:"1" maximum:"50" doc:"how many; absent: as many as the sources carry"`
-}
 
 type ByJob struct {
 	Job string `path:"job" maxLength:"64" example:"job_06fz3qk8v0g1m2n4p5r6s7t8"`
@@ -32,21 +21,24 @@ type started struct {
 	}
 }
 
-func begun(j job.Job) *started {
+func begun(j job.Job, err error) (*started, error) {
+	if err != nil {
+		return nil, err
+	}
 	out := &started{Location: "/v1/jobs/" + j.ID}
 	out.Body.Job = j
-	return out
+	return out, nil
 }
 
 type startGeneration struct {
 	ByCourse
 	Keyed
-	Body Brief
+	Body authoring.Brief
 }
 
 func (s *server) startGeneration(ctx context.Context, in *startGeneration) (*started, error) {
-	return start(ctx, s, "start-generation", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (job.Job, error) {
-		return s.StartGeneration(ctx, tx, p, in.Course, in.Body)
+	return once(ctx, s, "start-generation", in.Keyed, in, func(p account.Principal) (*started, error) {
+		return begun(authoring.StartGeneration(ctx, s.Runner, p, in.Course, in.Body))
 	})
 }
 
@@ -56,8 +48,8 @@ type startRender struct {
 }
 
 func (s *server) startRender(ctx context.Context, in *startRender) (*started, error) {
-	return start(ctx, s, "start-render", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (job.Job, error) {
-		return s.StartRender(ctx, tx, p, in.Lesson)
+	return once(ctx, s, "start-render", in.Keyed, in, func(p account.Principal) (*started, error) {
+		return begun(s.StartRender(ctx, s.Runner, p, in.Lesson))
 	})
 }
 
@@ -67,30 +59,9 @@ type startRenders struct {
 }
 
 func (s *server) startRenders(ctx context.Context, in *startRenders) (*started, error) {
-	return start(ctx, s, "start-renders", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (job.Job, error) {
-		return s.StartRenders(ctx, tx, p, in.Course)
+	return once(ctx, s, "start-renders", in.Keyed, in, func(p account.Principal) (*started, error) {
+		return begun(s.StartRenders(ctx, s.Runner, p, in.Course))
 	})
-}
-
-// start makes a job, then sends out its first tasks; what fails of that the sweep does.
-func start(ctx context.Context, s *server, operation string, k Keyed, request any,
-	begin func(tx pgx.Tx, p account.Principal) (job.Job, error),
-) (*started, error) {
-	out, err := write(ctx, s, operation, k, request, func(tx pgx.Tx, p account.Principal) (*started, error) {
-		j, err := begin(tx, p)
-		return begun(j), err
-	})
-	if err != nil {
-		return nil, err
-	}
-	p, err := who(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Runner.Dispatch(ctx, p.Organization, out.Body.Job.ID); err != nil {
-		slog.WarnContext(ctx, "tasks left to the sweep", "job", out.Body.Job.ID, "error", err)
-	}
-	return out, nil
 }
 
 type listJobs struct {
@@ -138,6 +109,5 @@ func (s *server) resumeJob(ctx context.Context, in *ByJob) (*started, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.Runner.Resume(ctx, p.Organization, in.Job)
-	return begun(j), err
+	return begun(s.Runner.Resume(ctx, p.Organization, in.Job))
 }

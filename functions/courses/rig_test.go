@@ -19,8 +19,10 @@ import (
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/internal/queue"
+	"lectern.dev/lectern/internal/source"
 )
 
 // rig is the handler on a real database and the ports' fakes.
@@ -56,18 +58,15 @@ func newRig(t testing.TB) *rig {
 			}
 			return nil, fault.New(fault.Unauthenticated, "Sign in first.")
 		},
-		StartGeneration: func(ctx context.Context, tx pgx.Tx, p account.Principal, course string, b Brief) (job.Job, error) {
-			return testJob(ctx, tx, p, job.Generate, course, course)
-		},
-		StartRender: func(ctx context.Context, tx pgx.Tx, p account.Principal, lesson string) (job.Job, error) {
-			l, err := course.GetLesson(ctx, tx, p.Organization, lesson)
+		StartRender: func(ctx context.Context, r *job.Runner, p account.Principal, lesson string) (job.Job, error) {
+			l, err := course.GetLesson(ctx, r.DB, p.Organization, lesson)
 			if err != nil {
 				return job.Job{}, err
 			}
-			return testJob(ctx, tx, p, job.Render, lesson, l.CourseID)
+			return testJob(ctx, r, p, job.Render, lesson, l.CourseID)
 		},
-		StartRenders: func(ctx context.Context, tx pgx.Tx, p account.Principal, course string) (job.Job, error) {
-			return testJob(ctx, tx, p, job.Render, course, course)
+		StartRenders: func(ctx context.Context, r *job.Runner, p account.Principal, course string) (job.Job, error) {
+			return testJob(ctx, r, p, job.Render, course, course)
 		},
 	}
 	r.api = newAPI(d)
@@ -76,15 +75,21 @@ func newRig(t testing.TB) *rig {
 }
 
 // testJob is a job of one step on a subject.
-func testJob(ctx context.Context, tx pgx.Tx, p account.Principal, kind job.Kind, subject, courseID string) (job.Job, error) {
-	if err := course.Exists(ctx, tx, p.Organization, courseID); err != nil {
+func testJob(ctx context.Context, r *job.Runner, p account.Principal, kind job.Kind, subject, courseID string) (j job.Job, err error) {
+	if err := course.Exists(ctx, r.DB, p.Organization, courseID); err != nil {
 		return job.Job{}, err
 	}
-	j, _, err := job.Start(ctx, tx, job.NewJob{
-		Organization: p.Organization, User: p.User, Kind: kind, Subject: subject, CourseID: courseID, Content: "c",
-		Message: "Waiting", Steps: []job.NewStep{{Name: "only", Kind: string(kind), Subject: subject, Content: "c"}},
+	err = postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
+		j, _, err = job.Start(ctx, tx, job.NewJob{
+			Organization: p.Organization, User: p.User, Kind: kind, Subject: subject, CourseID: courseID, Content: "c",
+			Message: "Waiting", Steps: []job.NewStep{{Name: "only", Kind: string(kind), Subject: subject, Content: "c"}},
+		})
+		return err
 	})
-	return j, err
+	if err != nil {
+		return job.Job{}, err
+	}
+	return j, r.Dispatch(ctx, p.Organization, j.ID)
 }
 
 // answered is a response that has been read.
@@ -162,7 +167,8 @@ func (r *rig) one() map[string]string {
 		map[string]any{"prompt": "Why?", "choices": []string{"a", "b"}, "key": 1},
 	}}).want(200)
 	j := into[struct{ Job job.Job }](r.do("POST", "/v1/courses/"+c.ID+"/generations", map[string]any{}).want(202)).Job
-	return map[string]string{"course": c.ID, "module": c.Modules[0].ID, "lesson": lesson, "slide": slides.Items[0].ID, "job": j.ID}
+	src := into[struct{ Source source.Source }](r.do("POST", "/v1/courses/"+c.ID+"/sources", map[string]any{"name": "owls.md", "size": 3}).want(201)).Source
+	return map[string]string{"source": src.ID, "course": c.ID, "module": c.Modules[0].ID, "lesson": lesson, "slide": slides.Items[0].ID, "job": j.ID}
 }
 
 func pointsSlide(title string) map[string]any {

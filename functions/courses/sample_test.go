@@ -38,6 +38,8 @@ func (g sample) resolve(s *huma.Schema) *huma.Schema {
 func (g sample) valid(s *huma.Schema) any {
 	s = g.resolve(s)
 	switch {
+	case len(s.Examples) > 0:
+		return s.Examples[0]
 	case len(s.Enum) > 0:
 		return s.Enum[0]
 	case s.Type == huma.TypeObject:

@@ -69,8 +69,42 @@ func write[O any](ctx context.Context, s *server, operation string, k Keyed, req
 	return out, nil
 }
 
+// once is write for a change that makes its own transactions, and that gives the
+// same when it is repeated soon: who dies between the change and the keeping of its
+// answer makes the next request repeat it.
+func once[O any](ctx context.Context, s *server, operation string, k Keyed, request any, change func(p account.Principal) (*O, error)) (*O, error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if k.Key == "" {
+		return change(p)
+	}
+	var earlier []byte
+	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) (err error) {
+		earlier, err = claimKey(ctx, tx, p, operation, k.Key, request)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if earlier != nil {
+		out := new(O)
+		return out, json.Unmarshal(earlier, out)
+	}
+	out, err := change(p)
+	if err != nil {
+		_, free := s.DB.Exec(context.WithoutCancel(ctx), `
+			DELETE FROM idempotency
+			WHERE organization_id = $1 AND user_id = $2 AND operation = $3 AND key = $4 AND response IS NULL`,
+			p.Organization, p.User, operation, k.Key)
+		return nil, errors.Join(err, free)
+	}
+	return out, keep(ctx, s.DB, p, operation, k.Key, out)
+}
+
 // claimKey takes a key for this request, or gives the answer that it had before.
-func claimKey(ctx context.Context, tx pgx.Tx, p account.Principal, operation, key string, request any) (earlier []byte, err error) {
+func claimKey(ctx context.Context, tx postgres.Querier, p account.Principal, operation, key string, request any) (earlier []byte, err error) {
 	encoded, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
@@ -107,7 +141,7 @@ func claimKey(ctx context.Context, tx pgx.Tx, p account.Principal, operation, ke
 	return earlier, nil
 }
 
-func keep(ctx context.Context, tx pgx.Tx, p account.Principal, operation, key string, out any) error {
+func keep(ctx context.Context, tx postgres.Querier, p account.Principal, operation, key string, out any) error {
 	response, err := json.Marshal(out)
 	if err != nil {
 		return err
