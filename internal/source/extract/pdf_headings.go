@@ -41,10 +41,12 @@ var (
 // findHeadings uses the outline where there is one: it says what is a heading, and
 // thereby how headings look. Otherwise what is larger than the running text is one.
 func (d *pdf) findHeadings() *headings {
-	h := &headings{found: map[*row]found{}, styles: map[style]int{}}
+	h := &headings{found: map[*row]found{}, styles: map[style]int{}, minor: map[style]int{}}
 	h.body = d.bodySize()
 	h.listed = h.outline(d) >= 3
-	if !h.listed {
+	if h.listed {
+		h.extend(d)
+	} else {
 		h.rank(d)
 	}
 	return h
@@ -125,6 +127,37 @@ func (h *headings) outline(d *pdf) (matched int) {
 		}
 	}
 	return matched
+}
+
+// extend learns the headings below those that the outline names: larger than the
+// running text, smaller than a heading that is known. Pages before the first known
+// one do not count, since titles and authors are set large.
+func (h *headings) extend(d *pdf) {
+	characters := map[style]int{}
+	total, begun := 0, false
+	for _, p := range d.pages {
+		for i := range p.rows {
+			r := &p.rows[i]
+			_, known := h.found[r]
+			begun = begun || known
+			n := utf8.RuneCountInString(r.text())
+			total += n
+			if begun && h.large(*r) && len(r.cells) == 1 && r.size < h.largest {
+				characters[r.style()] += n
+			}
+		}
+	}
+	for s, n := range characters {
+		if _, known := h.styles[s]; known || n*10 > total {
+			continue
+		}
+		h.minor[s] = 1
+		for above, level := range h.styles {
+			if above.size > s.size {
+				h.minor[s] = max(h.minor[s], level+1)
+			}
+		}
+	}
 }
 
 // locate finds the row where a title begins; it may fill up to three rows and
@@ -208,6 +241,9 @@ func (h *headings) at(r, before, after *row) (f found, ok bool) {
 		return found{level, 1}, true
 	case h.listed && h.large(*r) && r.size > h.largest+1:
 		return found{1, 1}, true // a preface that the outline leaves out
+	}
+	if level, known := h.minor[r.style()]; known && h.large(*r) && startsTitle(text) {
+		return found{level, 1}, true
 	}
 	if h.bold && r.bold && len(r.cells) == 1 && len(text) <= 80 && h.standsOut(r, before, after) &&
 		!strings.ContainsAny(text[len(text)-1:], ".,;:") && startsTitle(text) {
