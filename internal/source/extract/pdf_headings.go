@@ -23,6 +23,7 @@ type headings struct {
 	body    float64 // size of the running text
 	found   map[*row]found
 	styles  map[style]int // level
+	minor   map[style]int // level, of what looks like a heading but is never named by the outline
 	bold    bool          // whether a bold line of its own is a heading
 	listed  bool          // whether the outline names the headings
 	largest float64       // size of the headings that it names
