@@ -138,7 +138,7 @@ func ensureInitialized(ctx context.Context, bin, dir string, user *identity) err
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "--pgdata", fresh, "--username", superuser,
 		"--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
 	cmd.SysProcAttr = user.attributes()
-	cmd.Dir = fresh
+	cmd.Dir = "/" // the server's user may not be able to enter ours
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("create the database folder %s: %w: %s", dir, err, lastLine(out))
 	}

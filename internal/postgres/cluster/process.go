@@ -31,16 +31,16 @@ const (
 
 func startProcess(path string, args []string, dir string, user *identity, log io.Writer) (*process, error) {
 	p := &process{done: make(chan struct{}), log: &tail{}}
+	var file *os.File
 	if log == nil {
-		file, err := os.OpenFile(dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
+		var err error
+		if file, err = os.OpenFile(dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 			return nil, err
 		}
-		defer file.Close()
 		log = file
 	}
 	p.cmd = exec.Command(path, args...)
-	p.cmd.Dir = dir
+	p.cmd.Dir = "/" // the capability that lets it enter dir comes with exec; it goes there by itself
 	p.cmd.Stderr = io.MultiWriter(p.log, log)
 	p.cmd.SysProcAttr = user.attributes()
 	p.cmd.SysProcAttr.Setpgid = true // Ctrl-C is for us; we stop the server in our own order
@@ -53,8 +53,11 @@ func startProcess(path string, args []string, dir string, user *identity, log io
 		started <- err
 		if err == nil {
 			_ = p.cmd.Wait()
-			close(p.done)
 		}
+		if file != nil {
+			_ = file.Close()
+		}
+		close(p.done)
 	}()
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", path, err)

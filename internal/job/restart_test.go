@@ -1,0 +1,138 @@
+package job_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"lectern.dev/lectern/internal/job"
+	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/postgres/cluster"
+	"lectern.dev/lectern/internal/queue"
+	"lectern.dev/lectern/migrations"
+)
+
+// F20, in small: the database crashes twice while workers are at it. No step that
+// was acknowledged is lost, none has its effect twice, and the workers go on with
+// the same pool.
+func TestDatabaseCrashesUnderLoad(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	h := &house{pool: server.pool, queue: &queue.Memory{}, board: &live.Memory{}}
+	h.Runner = &job.Runner{DB: h.pool, Queue: h.queue, Board: h.board, Lease: time.Second, Beat: 50 * time.Millisecond}
+	const count = 60
+	steps := make([]job.NewStep, count)
+	for i := range steps {
+		steps[i] = step(fmt.Sprintf("write/%02d", i))
+	}
+	j := h.start(t, "crs_1", steps...)
+
+	var acknowledged atomic.Int64
+	var all sync.WaitGroup
+	for w := range 4 {
+		all.Go(func() {
+			for i := w; i < count; i += 4 {
+				for {
+					err := h.Execute(t.Context(), body(j, steps[i].Name), func(ctx context.Context, run *job.Run) (job.Result, error) {
+						time.Sleep(5 * time.Millisecond) // as if it were work
+						return write(ctx, run)
+					})
+					if err == nil {
+						break
+					}
+					if !unavailable(err) {
+						t.Errorf("an outage is told as %v", err)
+						return
+					}
+					time.Sleep(10 * time.Millisecond) // as the queue would
+				}
+				acknowledged.Add(1)
+			}
+		})
+	}
+	for _, at := range []int64{count / 4, count / 2} {
+		eventually(t, fmt.Sprintf("%d steps", at), func() bool { return acknowledged.Load() >= at })
+		server.crash(t)
+	}
+	all.Wait()
+	got := h.get(t, j)
+	if got.State != job.Succeeded || got.Done != count {
+		t.Errorf("the job is %s with %d of %d: %s", got.State, got.Done, got.Total, got.Error)
+	}
+	for name, n := range h.effects(t) {
+		if n != 1 {
+			t.Errorf("%s has its effect %d times", name, n)
+		}
+	}
+	if n := len(h.effects(t)); n != count {
+		t.Errorf("%d effects", n)
+	}
+}
+
+// server is a cluster that comes back after a crash, behind one pool.
+type server struct {
+	dir     string
+	pool    *pgxpool.Pool
+	mu      sync.Mutex
+	cluster *cluster.Cluster
+}
+
+func startServer(t *testing.T) *server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lectern-restart-") // t.TempDir is closed to the server's user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &server{dir: filepath.Join(dir, "data")}
+	s.start(t)
+	t.Cleanup(func() { s.cluster.Crash(); _ = s.cluster.Stop() })
+	if err := s.cluster.EnsureDatabase(t.Context(), "lectern"); err != nil {
+		t.Fatal(err)
+	}
+	s.pool, err = postgres.Open(t.Context(), s.cluster.URL("lectern"), postgres.Options{MaxConns: 8, Configure: func(c *pgxpool.Config) {
+		c.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			s.mu.Lock() // the socket moves when the server starts again
+			defer s.mu.Unlock()
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.cluster.Socket(), ".s.PGSQL.5432"))
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.pool.Close)
+	if err := migrations.Up(t.Context(), s.pool); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	c, err := cluster.Start(t.Context(), s.dir, cluster.Options{Log: io.Discard})
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	s.cluster = c
+}
+
+func (s *server) crash(t *testing.T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cluster.Crash()
+	_ = s.cluster.Stop() // its socket
+	s.start(t)
+}
