@@ -9,7 +9,6 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/fault"
 )
 
 type ByLesson struct {
@@ -37,12 +36,14 @@ func (s *server) getLesson(ctx context.Context, in *readLesson) (*fetched[course
 	if err != nil {
 		return nil, err
 	}
-	l, err := course.GetLesson(ctx, s.DB, p.Organization, in.Lesson)
+	l, stored, err := course.GetLessonAndVideo(ctx, s.DB, p.Organization, in.Lesson)
 	if err != nil {
 		return nil, err
 	}
-	if l.Video, err = s.video(ctx, p, l.ID); err != nil {
-		return nil, err
+	if stored != nil {
+		if l.Video, err = s.signed(ctx, *stored); err != nil {
+			return nil, err
+		}
 	}
 	return answer(in.Fresh, l.Version, l)
 }
@@ -50,16 +51,9 @@ func (s *server) getLesson(ctx context.Context, in *readLesson) (*fetched[course
 // urlsValid is how long the addresses of a video work: a sitting, with a pause.
 const urlsValid = 12 * time.Hour
 
-// video gives the lesson's newest video with signed addresses; nil when there is none.
-func (s *server) video(ctx context.Context, p account.Principal, lesson string) (*course.Video, error) {
-	stored, err := course.ReadyVideo(ctx, s.DB, p.Organization, lesson)
-	if fault.Is(err, fault.NotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	v := &course.Video{
+// signed gives a video the addresses of its files.
+func (s *server) signed(ctx context.Context, stored course.StoredVideo) (v *course.Video, err error) {
+	v = &course.Video{
 		Content: stored.Content, Current: stored.Current, Bytes: stored.Bytes, CreatedAt: stored.ReadyAt,
 		Duration: stored.Manifest.Duration, Chapters: stored.Manifest.Chapters, Transcript: stored.Manifest.Transcript,
 	}

@@ -79,8 +79,13 @@ func value(f *float64) float64 {
 // junk is what programs and attackers send in the place of anything.
 var junk = []any{
 	nil, true, -1, 0, 3.7, 1e300, 9007199254740993, "", " ", "x", "\x00", "a\x00b", "😀", "\u202e", "<script>alert(1)</script>", "'; DROP TABLE courses; --",
-	"%s%n${x}{{y}}", strings.Repeat("é", 400), strings.Repeat("z", 5000), []any{}, []any{nil}, map[string]any{}, map[string]any{"__proto__": map[string]any{}},
-	[]any{[]any{[]any{[]any{}}}}, map[string]any{"id": "crs_1", "organization_id": "org_other"},
+	"%s%n${x}{{y}}", strings.Repeat("é", 400), strings.Repeat("z", 5000),
+	[]any{},
+	[]any{nil},
+	map[string]any{},
+	map[string]any{"__proto__": map[string]any{}},
+	[]any{[]any{[]any{[]any{}}}},
+	map[string]any{"id": "crs_1", "organization_id": "org_other"},
 }
 
 // value gives a value that is right in most places.

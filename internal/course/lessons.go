@@ -12,25 +12,49 @@ import (
 const lessonColumns = `lesson_id, course_id, module_id, title, objectives, article, citations, position, version,
 	created_at, updated_at, ` + videoState
 
+func scanLesson(row pgx.CollectableRow) (l Lesson, err error) {
+	err = row.Scan(&l.ID, &l.CourseID, &l.ModuleID, &l.Title, &l.Objectives, &l.Article, &l.Citations, &l.Position, &l.Version,
+		&l.CreatedAt, &l.UpdatedAt, &l.VideoState)
+	return l, err
+}
+
+// oneLesson runs a statement that gives exactly one lesson.
 func oneLesson(ctx context.Context, q postgres.Querier, sql string, args ...any) (Lesson, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return Lesson{}, postgres.Fault(err)
 	}
-	l, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (l Lesson, err error) {
-		err = row.Scan(&l.ID, &l.CourseID, &l.ModuleID, &l.Title, &l.Objectives, &l.Article, &l.Citations, &l.Position, &l.Version,
-			&l.CreatedAt, &l.UpdatedAt, &l.VideoState)
-		return l, err
-	})
+	l, err := pgx.CollectExactlyOneRow(rows, scanLesson)
 	return l, missing(err, "lesson")
 }
 
+const selectLesson = `
+	SELECT ` + lessonColumns + `
+	FROM lessons l
+	WHERE organization_id = $1 AND lesson_id = $2`
+
 // GetLesson reads a lesson without its slides, questions and video: one query.
 func GetLesson(ctx context.Context, q postgres.Querier, organization, lesson string) (Lesson, error) {
-	return oneLesson(ctx, q, `
-		SELECT `+lessonColumns+`
-		FROM lessons l
-		WHERE organization_id = $1 AND lesson_id = $2`, organization, lesson)
+	return oneLesson(ctx, q, selectLesson, organization, lesson)
+}
+
+// GetLessonAndVideo also reads the newest video that can be played, nil when there
+// is none: two queries in one round trip.
+func GetLessonAndVideo(ctx context.Context, q postgres.Querier, organization, lesson string) (l Lesson, v *StoredVideo, err error) {
+	b := new(pgx.Batch)
+	b.Queue(selectLesson, organization, lesson).Query(func(rows pgx.Rows) (err error) {
+		l, err = pgx.CollectExactlyOneRow(rows, scanLesson)
+		return err
+	})
+	b.Queue(selectReadyVideo, organization, lesson).Query(func(rows pgx.Rows) error {
+		ready, err := pgx.CollectRows(rows, scanReadyVideo)
+		if len(ready) > 0 {
+			v = &ready[0]
+		}
+		return err
+	})
+	err = q.SendBatch(ctx, b).Close()
+	return l, v, missing(err, "lesson")
 }
 
 // CreateLesson adds a lesson at the end of a module, in a transaction.

@@ -34,26 +34,33 @@ const videoState = `coalesce(
 		WHERE v.organization_id = l.organization_id AND v.lesson_id = l.lesson_id),
 	'none')`
 
+const selectOutline = `
+	SELECT m.module_id, m.title, m.summary, m.position, m.version,
+		l.lesson_id, l.title, l.position,
+		EXISTS (SELECT FROM slides s WHERE s.organization_id = $1 AND s.lesson_id = l.lesson_id),
+		` + videoState + `
+	FROM modules m
+	LEFT JOIN lessons l ON l.organization_id = $1 AND l.module_id = m.module_id
+	WHERE m.organization_id = $1 AND m.course_id = $2
+	ORDER BY m.position, l.position`
+
 // outline reads the modules of a course with their lessons.
 func outline(ctx context.Context, q postgres.Querier, organization, course string) ([]Module, error) {
-	rows, err := q.Query(ctx, `
-		SELECT m.module_id, m.title, m.summary, m.position, m.version,
-			l.lesson_id, l.title, l.position,
-			EXISTS (SELECT FROM slides s WHERE s.organization_id = $1 AND s.lesson_id = l.lesson_id),
-			`+videoState+`
-		FROM modules m
-		LEFT JOIN lessons l ON l.organization_id = $1 AND l.module_id = m.module_id
-		WHERE m.organization_id = $1 AND m.course_id = $2
-		ORDER BY m.position, l.position`, organization, course)
+	rows, err := q.Query(ctx, selectOutline, organization, course)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
+	modules, err := scanOutline(rows, course)
+	return modules, postgres.Fault(err)
+}
+
+func scanOutline(rows pgx.Rows, course string) ([]Module, error) {
 	modules := []Module{}
 	var m Module
 	var lesson, title *string // null where a module has no lesson
 	var place *int
 	var l LessonSummary
-	_, err = pgx.ForEachRow(rows, []any{
+	_, err := pgx.ForEachRow(rows, []any{
 		&m.ID, &m.Title, &m.Summary, &m.Position, &m.Version,
 		&lesson, &title, &place, &l.Written, &l.VideoState,
 	}, func() error {
@@ -68,7 +75,7 @@ func outline(ctx context.Context, q postgres.Querier, organization, course strin
 		}
 		return nil
 	})
-	return modules, postgres.Fault(err)
+	return modules, err
 }
 
 // Reorder puts modules and lessons in a new order, in one go. The order names

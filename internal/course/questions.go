@@ -21,32 +21,35 @@ type questionBody struct {
 }
 
 // Questions reads a lesson's questions in order and the lesson's version, which is
-// theirs too.
-func Questions(ctx context.Context, q postgres.Querier, organization, lesson string) ([]Question, int64, error) {
-	version, err := versionOf(ctx, q, organization, lesson)
-	if err != nil {
-		return nil, 0, err
-	}
-	questions, err := readQuestions(ctx, q, organization, lesson)
-	return questions, version, err
+// theirs too: two queries in one round trip.
+func Questions(ctx context.Context, q postgres.Querier, organization, lesson string) (questions []Question, version int64, err error) {
+	version, err = withVersion(ctx, q, organization, lesson, selectQuestions, func(rows pgx.Rows) (err error) {
+		questions, err = pgx.CollectRows(rows, scanQuestion)
+		return err
+	})
+	return filled(questions), version, err
+}
+
+const selectQuestions = `
+	SELECT question_id, body
+	FROM questions
+	WHERE organization_id = $1 AND lesson_id = $2
+	ORDER BY position`
+
+func scanQuestion(row pgx.CollectableRow) (Question, error) {
+	var question string
+	var b questionBody
+	err := row.Scan(&question, &b)
+	return Question{question, b.Prompt, b.Choices, b.Key, b.Explanation, b.Evidence}, err
 }
 
 func readQuestions(ctx context.Context, q postgres.Querier, organization, lesson string) ([]Question, error) {
-	rows, err := q.Query(ctx, `
-		SELECT question_id, body
-		FROM questions
-		WHERE organization_id = $1 AND lesson_id = $2
-		ORDER BY position`, organization, lesson)
+	rows, err := q.Query(ctx, selectQuestions, organization, lesson)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
-	questions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Question, error) {
-		var question string
-		var b questionBody
-		err := row.Scan(&question, &b)
-		return Question{question, b.Prompt, b.Choices, b.Key, b.Explanation, b.Evidence}, err
-	})
-	return filled(questions), postgres.Fault(err)
+	questions, err := pgx.CollectRows(rows, scanQuestion)
+	return questions, postgres.Fault(err)
 }
 
 // ReplaceQuestions puts a whole list of questions in the place of another, in a

@@ -31,38 +31,45 @@ func (b slideBody) slide(id string, kind SlideKind) Slide {
 }
 
 // Slides reads a lesson's slides in order and the lesson's version, which is
-// theirs too.
-func Slides(ctx context.Context, q postgres.Querier, organization, lesson string) ([]Slide, int64, error) {
-	version, err := versionOf(ctx, q, organization, lesson)
-	if err != nil {
-		return nil, 0, err
-	}
-	slides, err := readSlides(ctx, q, organization, lesson)
-	return slides, version, err
+// theirs too: two queries in one round trip.
+func Slides(ctx context.Context, q postgres.Querier, organization, lesson string) (slides []Slide, version int64, err error) {
+	version, err = withVersion(ctx, q, organization, lesson, selectSlides, func(rows pgx.Rows) (err error) {
+		slides, err = pgx.CollectRows(rows, scanSlide)
+		return err
+	})
+	return filled(slides), version, err
 }
 
-func versionOf(ctx context.Context, q postgres.Querier, organization, lesson string) (version int64, err error) {
-	err = q.QueryRow(ctx, `SELECT version FROM lessons WHERE organization_id = $1 AND lesson_id = $2`, organization, lesson).Scan(&version)
-	return version, missing(err, "lesson")
+// withVersion reads a lesson's version, and with sql a part of what is in it.
+func withVersion(ctx context.Context, q postgres.Querier, organization, lesson, sql string, scan func(pgx.Rows) error) (version int64, err error) {
+	b := new(pgx.Batch)
+	b.Queue(`SELECT version FROM lessons WHERE organization_id = $1 AND lesson_id = $2`, organization, lesson).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
+	b.Queue(sql, organization, lesson).Query(scan)
+	return version, missing(q.SendBatch(ctx, b).Close(), "lesson")
+}
+
+const selectSlides = `
+	SELECT slide_id, kind, body
+	FROM slides
+	WHERE organization_id = $1 AND lesson_id = $2
+	ORDER BY position`
+
+func scanSlide(row pgx.CollectableRow) (Slide, error) {
+	var slide string
+	var kind SlideKind
+	var body slideBody
+	err := row.Scan(&slide, &kind, &body)
+	return body.slide(slide, kind), err
 }
 
 func readSlides(ctx context.Context, q postgres.Querier, organization, lesson string) ([]Slide, error) {
-	rows, err := q.Query(ctx, `
-		SELECT slide_id, kind, body
-		FROM slides
-		WHERE organization_id = $1 AND lesson_id = $2
-		ORDER BY position`, organization, lesson)
+	rows, err := q.Query(ctx, selectSlides, organization, lesson)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
-	slides, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Slide, error) {
-		var slide string
-		var kind SlideKind
-		var body slideBody
-		err := row.Scan(&slide, &kind, &body)
-		return body.slide(slide, kind), err
-	})
-	return filled(slides), postgres.Fault(err)
+	slides, err := pgx.CollectRows(rows, scanSlide)
+	return slides, postgres.Fault(err)
 }
 
 // ReplaceSlides puts a whole list of slides in the place of another, in a

@@ -48,17 +48,27 @@ func one(ctx context.Context, q postgres.Querier, sql string, args ...any) (Cour
 	return c, missing(err, "course")
 }
 
-// Get reads a course with its outline: two queries.
-func Get(ctx context.Context, q postgres.Querier, organization, course string) (Course, error) {
-	c, err := one(ctx, q, `
+// Get reads a course with its outline: two queries in one round trip.
+func Get(ctx context.Context, q postgres.Querier, organization, course string) (c Course, err error) {
+	var modules []Module
+	b := new(pgx.Batch)
+	b.Queue(`
 		SELECT `+courseColumns+`
 		FROM courses
-		WHERE organization_id = $1 AND course_id = $2`, organization, course)
-	if err != nil {
-		return Course{}, err
+		WHERE organization_id = $1 AND course_id = $2`, organization, course).
+		Query(func(rows pgx.Rows) (err error) {
+			c, err = pgx.CollectExactlyOneRow(rows, scanCourse)
+			return err
+		})
+	b.Queue(selectOutline, organization, course).Query(func(rows pgx.Rows) (err error) {
+		modules, err = scanOutline(rows, course)
+		return err
+	})
+	if err := q.SendBatch(ctx, b).Close(); err != nil {
+		return Course{}, missing(err, "course")
 	}
-	c.Modules, err = outline(ctx, q, organization, course)
-	return c, err
+	c.Modules = modules
+	return c, nil
 }
 
 // Create makes an empty course.

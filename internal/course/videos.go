@@ -38,17 +38,26 @@ type StoredVideo struct {
 	ReadyAt       time.Time
 }
 
+const selectReadyVideo = `
+	SELECT v.content, v.folder, v.generation, v.bytes, v.lesson_version, v.lesson_version = l.version, v.manifest, v.updated_at
+	FROM videos v
+	JOIN lessons l ON l.organization_id = $1 AND l.lesson_id = v.lesson_id
+	WHERE v.organization_id = $1 AND v.lesson_id = $2 AND v.state = 'ready'
+	ORDER BY v.lesson_version DESC, v.updated_at DESC
+	LIMIT 1`
+
+func scanReadyVideo(row pgx.CollectableRow) (v StoredVideo, err error) {
+	err = row.Scan(&v.Content, &v.Folder, &v.Generation, &v.Bytes, &v.LessonVersion, &v.Current, &v.Manifest, &v.ReadyAt)
+	return v, err
+}
+
 // ReadyVideo gives the newest video of a lesson that can be played; NotFound when there is none.
 func ReadyVideo(ctx context.Context, q postgres.Querier, organization, lesson string) (StoredVideo, error) {
-	var v StoredVideo
-	err := q.QueryRow(ctx, `
-		SELECT v.content, v.folder, v.generation, v.bytes, v.lesson_version, v.lesson_version = l.version, v.manifest, v.updated_at
-		FROM videos v
-		JOIN lessons l ON l.organization_id = $1 AND l.lesson_id = v.lesson_id
-		WHERE v.organization_id = $1 AND v.lesson_id = $2 AND v.state = 'ready'
-		ORDER BY v.lesson_version DESC, v.updated_at DESC
-		LIMIT 1`, organization, lesson).
-		Scan(&v.Content, &v.Folder, &v.Generation, &v.Bytes, &v.LessonVersion, &v.Current, &v.Manifest, &v.ReadyAt)
+	rows, err := q.Query(ctx, selectReadyVideo, organization, lesson)
+	if err != nil {
+		return StoredVideo{}, postgres.Fault(err)
+	}
+	v, err := pgx.CollectExactlyOneRow(rows, scanReadyVideo)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return v, fault.New(fault.NotFound, "The lesson has no video yet.")
 	}
