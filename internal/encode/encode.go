@@ -50,7 +50,7 @@ func (r Reel) Duration() time.Duration {
 type Frame struct {
 	Shown time.Duration // at least 1 ms
 	// Draw gives the picture: 4:2:0, BT.709, limited range, the reel's size. It is called
-	// once, in order; what it gave may be overwritten by the next call.
+	// at most once, in order; what it gave may be overwritten by the next call.
 	Draw func() (*image.YCbCr, error)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"sync"
 	"time"
@@ -21,7 +22,7 @@ type Fake struct {
 
 type note struct {
 	Media  Media
-	Hashes []uint32 // a checksum per picture
+	Hashes []uint32 // checksums of the luma of each part's first and last picture
 }
 
 // Fail makes every later call give err; nil ends that.
@@ -49,7 +50,7 @@ func (f *Fake) begin(ctx context.Context, pictures, sounds int) error {
 	return ctx.Err()
 }
 
-// Picture draws every frame and keeps their checksums.
+// Picture draws the first frame and the last, which is quick, and keeps their checksums.
 func (f *Fake) Picture(ctx context.Context, dst string, reel Reel) error {
 	if err := f.begin(ctx, 1, 0); err != nil {
 		return err
@@ -61,18 +62,12 @@ func (f *Fake) Picture(ctx context.Context, dst string, reel Reel) error {
 		Duration: reel.Duration(), PictureEnd: reel.Duration(),
 		Picture: "h264 High", Width: reel.Width, Height: reel.Height,
 	}}
-	for _, frame := range reel.Frames {
+	for _, frame := range []Frame{reel.Frames[0], reel.Frames[len(reel.Frames)-1]} {
 		img, err := frame.Draw()
 		if err != nil {
 			return err
 		}
-		var sum uint32
-		for _, plane := range [][]byte{img.Y, img.Cb, img.Cr} {
-			for _, b := range plane {
-				sum = sum*16777619 ^ uint32(b)
-			}
-		}
-		n.Hashes = append(n.Hashes, sum)
+		n.Hashes = append(n.Hashes, crc32.ChecksumIEEE(img.Y))
 	}
 	return n.write(dst)
 }
