@@ -13,7 +13,6 @@ import (
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
-	"lectern.dev/lectern/internal/source"
 )
 
 // maxAnswer bounds what is read of an answer of the API, in bytes: the longest
@@ -31,6 +30,26 @@ type api struct {
 type list[T any] struct {
 	Items      []T    `json:"items"`
 	NextCursor string `json:"next_cursor"`
+}
+
+// source is an uploaded document as far as pages show it. The noun's own type
+// would link the parsers of every format.
+type source struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Title  string `json:"title"`
+	Size   int64  `json:"size"` // bytes
+	State  string `json:"state"`
+	Reason string `json:"reason"` // why it failed
+	Pages  int    `json:"pages"`
+}
+
+// Label is what a reader knows the source by.
+func (s source) Label() string {
+	if s.Title != "" {
+		return s.Title
+	}
+	return s.Name
 }
 
 // brief says what course the agents shall write.
@@ -53,8 +72,8 @@ func (a api) course(ctx context.Context, id string) (course.Course, error) {
 	return get[course.Course](ctx, a, "/v1/courses/"+url.PathEscape(id))
 }
 
-func (a api) sources(ctx context.Context, course string) ([]source.Source, error) {
-	all, err := get[list[source.Source]](ctx, a, "/v1/courses/"+url.PathEscape(course)+"/sources?limit=100")
+func (a api) sources(ctx context.Context, course string) ([]source, error) {
+	all, err := get[list[source]](ctx, a, "/v1/courses/"+url.PathEscape(course)+"/sources?limit=100")
 	return all.Items, err
 }
 

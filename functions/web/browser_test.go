@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"testing"
@@ -20,6 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // an access log of every test would hide what failed
 	if path, err := exec.LookPath("chromium"); err == nil {
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
@@ -62,17 +64,22 @@ func openTab(t *testing.T, v view) context.Context {
 	t.Cleanup(closeTab)
 	tab, cancel := context.WithTimeout(tab, 45*time.Second)
 	t.Cleanup(cancel)
-	scheme := "light"
-	if v.dark {
-		scheme = "dark"
-	}
 	if v.width == 0 {
 		v.width = 1440
 	}
 	call(t, tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: 900, DeviceScaleFactor: 1, Mobile: v.width < 600})
-	call(t, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	setScheme(t, tab, v.dark)
 	call(t, tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: v.noScript})
 	return tab
+}
+
+// setScheme chooses light or dark, and a reader who wants nothing to move.
+func setScheme(t *testing.T, tab context.Context, dark bool) {
+	t.Helper()
+	scheme := map[bool]string{false: "light", true: "dark"}[dark]
+	call(t, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
 }
 
 func call[P, R any](t *testing.T, tab context.Context, command cdp.Command[P, R], params P) R {

@@ -9,7 +9,6 @@ import (
 
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/job"
-	"lectern.dev/lectern/internal/source"
 )
 
 // coursesPage is the list of courses.
@@ -56,7 +55,7 @@ func (s *site) showCourses(r *http.Request) (string, any, error) {
 type coursePage struct {
 	course.Course
 	count
-	Sources []source.Source
+	Sources []source
 	Jobs    []jobView // what is going on, and what failed and was not tried again
 	Past    []jobView
 	Busy    bool // whether the course is being written or rendered as a whole
@@ -81,7 +80,7 @@ func (s *site) showCourse(r *http.Request) (string, any, error) {
 
 // Ready tells whether there is a source that a course can be written from.
 func (c coursePage) Ready() bool {
-	return slices.ContainsFunc(c.Sources, func(s source.Source) bool { return s.State == source.Ready })
+	return slices.ContainsFunc(c.Sources, func(s source) bool { return s.State == "ready" })
 }
 
 // count is how far a course is.
@@ -120,7 +119,7 @@ type jobView struct {
 // names are the titles of what jobs work on, by id.
 type names map[string]string
 
-func namesOf(c course.Course, sources []source.Source) names {
+func namesOf(c course.Course, sources []source) names {
 	n := names{}
 	for _, l := range lessons(c) {
 		n[l.ID] = l.Title

@@ -35,8 +35,10 @@ type fakeAPI struct {
 	failure error    // what every request is answered with, when set
 	writes  []string // "POST /v1/… key body"
 	seen    []http.Header
-	moves   chan edge.Message // what event streams send
+	moves   chan edge.Message // what the stream of job_render sends
 	left    chan struct{}     // gets a value when a stream has been left
+
+	noStreams bool
 }
 
 func newFakeAPI(media string) *fakeAPI {
@@ -111,6 +113,10 @@ func (f *fakeAPI) handler() http.Handler {
 		return nil, fault.New(fault.NotFound, "There is no job %s.", r.PathValue("id"))
 	}))
 	mux.HandleFunc("GET /v1/jobs/{id}/events", func(w http.ResponseWriter, r *http.Request) {
+		if f.noStreams {
+			http.NotFound(w, r)
+			return
+		}
 		defer func() { f.left <- struct{}{} }()
 		edge.Stream(w, r, func(ctx context.Context, send func(edge.Message) error) error {
 			if r.PathValue("id") != "job_render" {

@@ -8,7 +8,6 @@ import (
 
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/job"
-	"lectern.dev/lectern/internal/source"
 )
 
 // lessonPage is one lesson.
@@ -69,7 +68,7 @@ func (s *site) showLesson(r *http.Request) (string, any, error) {
 	if err := group.Wait(); err != nil {
 		return "", nil, err
 	}
-	var sources []source.Source
+	var sources []source
 	var jobs []job.Job
 	group, reading = errgroup.WithContext(ctx)
 	group.Go(func() (err error) { view.Course, err = api.course(reading, view.CourseID); return err })
@@ -81,7 +80,7 @@ func (s *site) showLesson(r *http.Request) (string, any, error) {
 
 	names := namesOf(view.Course, nil)
 	for _, s := range sources {
-		names[s.ID] = label(s)
+		names[s.ID] = s.Label()
 	}
 	view.place()
 	view.References = named(view.Citations, names)

@@ -10,7 +10,6 @@ import (
 
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/job"
-	"lectern.dev/lectern/internal/source"
 )
 
 // words are what templates say things with.
@@ -20,8 +19,7 @@ var words = template.FuncMap{
 	"percent":  percent,
 	"left":     left,
 	"video":    func(state string) string { return videoStates[state] },
-	"source":   func(s source.State) string { return sourceStates[s] },
-	"label":    label,
+	"source":   func(state string) string { return sourceStates[state] },
 	"clock":    clock,
 	"duration": duration,
 	"size":     size,
@@ -45,8 +43,8 @@ var videoStates = map[string]string{
 	course.VideoReady: "Video", course.VideoFailed: "Video failed",
 }
 
-var sourceStates = map[source.State]string{
-	source.Uploading: "Being uploaded", source.Queued: "Waiting to be read", source.Reading: "Being read", source.Ready: "Ready", source.Failed: "Could not be read",
+var sourceStates = map[string]string{
+	"uploading": "Being uploaded", "queued": "Waiting to be read", "reading": "Being read", "ready": "Ready", "failed": "Could not be read",
 }
 
 // jobOn is a job and the page that shows it.
@@ -70,14 +68,6 @@ func work(j jobView) string {
 		return "Rendering the videos"
 	}
 	return "Rendering a video"
-}
-
-// label is what a reader knows a source by.
-func label(s source.Source) string {
-	if s.Title != "" {
-		return s.Title
-	}
-	return s.Name
 }
 
 // percent gives how far a job is, 0–100.

@@ -150,9 +150,8 @@ function start(player) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const on = event.target;
     if (on.closest("input:not([type=range]), textarea, select, [contenteditable]")) return;
-    const arrows = event.key.startsWith("Arrow");
-    if (arrows && on.closest("input, [data-scroller]")) return;
-    if (event.key === " " && on.closest("button, summary, a, input, [data-scroller]")) return;
+    if (event.key.startsWith("Arrow") && on.closest("[data-scroller]")) return;
+    if (event.key === " " && on.closest("button, summary, [data-scroller]")) return;
     const act = keys[event.key] ?? (/^[0-9]$/.test(event.key) ? () => seek(length() * Number(event.key) / 10) : undefined);
     if (!act) return;
     event.preventDefault();

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"lectern.dev/lectern/internal/course"
+)
+
+// axe-core 4.14.1, as published; its licence stands beside it.
+//
+//go:embed testdata/axe/axe.min.js
+var axe string
+
+// The pages that are looked at, each in a state that shows much.
+var lookedAt = map[string]string{
+	"courses": "/", "course": "/courses/" + courseID, "lesson": "/lessons/" + lessonID, "lesson without a video": "/lessons/les_names", "docs": "/docs", "error": "/courses/none",
+}
+
+type finding struct {
+	ID, Help, Impact string
+	Nodes            []struct {
+		HTML           string
+		FailureSummary string
+	}
+}
+
+func TestAxeFindsNothing(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.others = others()
+	empty, api := startSite(t)
+	api.course, api.jobs = course.Course{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}, nil
+	for _, width := range []int64{390, 1440} {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			t.Parallel()
+			tab := openTab(t, view{width: width})
+			call(t, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
+			for name, path := range lookedAt {
+				inspect := site + path
+				act(t, tab, chromedp.Navigate(inspect))
+				eval[int](t, tab, `document.querySelectorAll("details").forEach((d) => { d.open = true }), document.querySelector(".choice input")?.click(), 0`)
+				axeBothSchemes(t, tab, name)
+			}
+			act(t, tab, chromedp.Navigate(empty+"/courses/crs_new"))
+			axeBothSchemes(t, tab, "an empty course")
+		})
+	}
+}
+
+func axeBothSchemes(t *testing.T, tab context.Context, name string) {
+	t.Helper()
+	for _, dark := range []bool{false, true} {
+		setScheme(t, tab, dark)
+		for _, f := range eval[[]finding](t, tab, `axe.run({resultTypes: ["violations"]}).then((r) => r.violations)`) {
+			for _, n := range f.Nodes {
+				t.Errorf("%s, dark %v: %s (%s)\n%s\n%s", name, dark, f.Help, f.Impact, n.HTML, n.FailureSummary)
+			}
+		}
+		if wide := eval[float64](t, tab, `document.documentElement.scrollWidth - innerWidth`); wide > 0 {
+			t.Errorf("%s is %v px wider than the screen", name, wide)
+		}
+	}
+	setScheme(t, tab, false)
+}
+
+func TestPagesNeedNoScript(t *testing.T) {
+	t.Parallel()
+	site, _ := startSite(t)
+	tab := openTab(t, view{noScript: true, width: 390})
+	act(t, tab, chromedp.Navigate(site+"/courses/"+courseID))
+	sees(t, tab, "What a router really does", "Encoding “Addresses", "See how far it is now", "Cancel")
+	act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID))
+	sees(t, tab, "Transcript", "The box in your hallway", "Chapters", "Two networks, one door", "Show the answer")
+	if n := eval[int](t, tab, `document.querySelectorAll("video[controls]").length`); n != 1 {
+		t.Error("the browser's own controls are missing")
+	}
+	if shown := eval[bool](t, tab, `document.querySelector("[data-controls]").checkVisibility()`); shown {
+		t.Error("controls are shown that do nothing without a script")
+	}
+	act(t, tab, chromedp.Click(".answer summary"))
+	sees(t, tab, "B is right.")
+}
+
+func sees(t *testing.T, tab context.Context, parts ...string) {
+	t.Helper()
+	text := eval[string](t, tab, "document.body.innerText")
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("the page does not show %q", part)
+		}
+	}
+}
