@@ -1,0 +1,57 @@
+package generate
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/gcp/firestore"
+	"lectern.dev/lectern/internal/gcp/tasks"
+	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/queue"
+)
+
+func init() { functions.HTTP("generate", edge.Lazy(Build)) }
+
+// deadline is the longest that Cloud Tasks waits for an answer.
+const deadline = 30 * time.Minute
+
+// Build makes the production handler; every wrong setting is reported at once.
+func Build(ctx context.Context) (http.Handler, error) {
+	var c Config
+	if err := edge.Load(ctx, &c); err != nil {
+		return nil, err
+	}
+	model, err := NewModel(c.OpenAI)
+	if err != nil {
+		return nil, err
+	}
+	var options postgres.Options
+	if c.CloudSQLInstance != "" {
+		configure, _, err := cloudsql.Configure(ctx, c.CloudSQLInstance)
+		if err != nil {
+			return nil, err
+		}
+		options.Configure = configure
+	}
+	db, err := postgres.Open(ctx, c.DatabaseURL, options)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := tasks.Open(ctx, tasks.Config{
+		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount,
+		Functions: map[queue.Target]tasks.Function{queue.Generate: {URL: c.GenerateURL, Deadline: deadline}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	board, err := firestore.Open(ctx, firestore.Config{Project: c.Project})
+	if err != nil {
+		return nil, err
+	}
+	return New(Deps{DB: db, Queue: tasks, Board: board, Model: model}), nil
+}

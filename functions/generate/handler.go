@@ -1,0 +1,60 @@
+// Package generate is the function in which the agents work: each task of the queue
+// is one step of writing a course.
+package generate
+
+import (
+	"context"
+	"net/http"
+
+	"lectern.dev/lectern/internal/authoring"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/job"
+	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/offline"
+	"lectern.dev/lectern/internal/openai"
+	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/queue"
+	"lectern.dev/lectern/internal/source"
+)
+
+// Deps are the parts that generate works with.
+type Deps struct {
+	DB    postgres.Beginner
+	Queue queue.Queue
+	Board live.Board
+	Model llm.Model
+}
+
+// New serves the deliveries of the generate queue.
+func New(d Deps) http.Handler {
+	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board}
+	agents := &authoring.Agents{DB: d.DB, Library: source.Library{DB: d.DB}, Model: d.Model}
+	return edge.Task(func(ctx context.Context, body []byte) error {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		go handOver(ctx, stop)
+		return runner.Execute(ctx, body, agents.Work)
+	})
+}
+
+// handOver ends the work when the process is told to stop: the task comes again, elsewhere.
+func handOver(ctx context.Context, stop context.CancelFunc) {
+	select {
+	case <-ctx.Done():
+	case <-edge.Draining(ctx):
+		stop()
+	}
+}
+
+// NewModel gives the model that the settings name: a server's, else the offline one.
+func NewModel(c OpenAI) (llm.Model, error) {
+	if c.APIKey == "" && c.BaseURL == "" {
+		return offline.Model{}, nil
+	}
+	server, err := openai.New(openai.Config{APIKey: c.APIKey, BaseURL: c.BaseURL, Model: c.Model})
+	if err != nil {
+		return nil, err
+	}
+	return openai.Model{Server: server}, nil
+}
