@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -83,7 +82,6 @@ func TestDatabaseCrashesUnderLoad(t *testing.T) {
 type server struct {
 	dir     string
 	pool    *pgxpool.Pool
-	mu      sync.Mutex
 	cluster *cluster.Cluster
 }
 
@@ -96,17 +94,11 @@ func startServer(t *testing.T) *server {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &server{dir: filepath.Join(dir, "data")}
 	s.start(t)
-	t.Cleanup(func() { s.cluster.Crash(); _ = s.cluster.Stop() })
+	t.Cleanup(func() { _ = s.cluster.Stop() })
 	if err := s.cluster.EnsureDatabase(t.Context(), "lectern"); err != nil {
 		t.Fatal(err)
 	}
-	s.pool, err = postgres.Open(t.Context(), s.cluster.URL("lectern"), postgres.Options{MaxConns: 8, Configure: func(c *pgxpool.Config) {
-		c.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			s.mu.Lock() // the socket moves when the server starts again
-			defer s.mu.Unlock()
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.cluster.Socket(), ".s.PGSQL.5432"))
-		}
-	}})
+	s.pool, err = postgres.Open(t.Context(), s.cluster.URL("lectern"), postgres.Options{MaxConns: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +122,7 @@ func (s *server) start(t *testing.T) {
 }
 
 func (s *server) crash(t *testing.T) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	t.Helper()
 	s.cluster.Crash()
-	_ = s.cluster.Stop() // its socket
 	s.start(t)
 }

@@ -5,9 +5,11 @@ package cluster
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -38,7 +40,7 @@ type Cluster struct {
 //
 // As root the server runs as user postgres (or nobody), because Postgres refuses root.
 func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
-	dir, err := filepath.Abs(dir)
+	dir, err := absolute(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +58,8 @@ func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
 	if err := stopLeftover(ctx, dir); err != nil {
 		return nil, err
 	}
-	// The path of a Unix socket holds at most 107 bytes, so it cannot lie in dir.
-	socket, err := os.MkdirTemp("", "lectern-pg-")
+	socket, err := socketFolder(dir, user)
 	if err != nil {
-		return nil, err
-	}
-	if err := user.own(socket); err != nil {
 		return nil, err
 	}
 	c := &Cluster{socket: socket}
@@ -116,20 +114,57 @@ func (c *Cluster) PID() int { return c.server.pid() }
 
 const superuser = "lectern"
 
+// absolute resolves what of a path exists, so that a server's folder is known by
+// one name only.
+func absolute(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real, nil
+	}
+	if real, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil {
+		return filepath.Join(real, filepath.Base(dir)), nil
+	}
+	return dir, nil
+}
+
+// socketFolder makes the folder of a server's socket: in the system's temporary
+// folder, because the path of a Unix socket holds at most 107 bytes, and the same
+// for every start, so that a killed process leaves no second one behind.
+func socketFolder(dir string, user *identity) (string, error) {
+	sum := sha256.Sum256([]byte(dir))
+	folder := filepath.Join(os.TempDir(), fmt.Sprintf("lectern-pg-%x", sum[:8]))
+	err := os.Mkdir(folder, 0o700)
+	if errors.Is(err, fs.ErrExist) && !user.owns(folder) {
+		// Somebody else has taken the name; nobody who can guess it may be our database.
+		folder, err = os.MkdirTemp("", "lectern-pg-")
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return folder, user.own(folder)
+}
+
 func ensureInitialized(ctx context.Context, bin, dir string, user *identity) error {
-	if _, err := os.Stat(filepath.Join(dir, "PG_VERSION")); err == nil {
+	_, err := os.Stat(filepath.Join(dir, "PG_VERSION"))
+	if err == nil {
 		return user.own(dir)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("the database folder %s belongs to another user; start Lectern as that user or choose another data folder", dir)
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%s is neither empty nor a database folder; choose another data folder", dir)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
+		return fmt.Errorf("make the data folder: %w", err)
 	}
 	// initdb into a folder beside it, then rename: a crash half-way leaves nothing that looks finished.
 	fresh, err := os.MkdirTemp(filepath.Dir(dir), "initdb-")
 	if err != nil {
-		return err
+		return fmt.Errorf("make the database folder: %w", err)
 	}
 	defer os.RemoveAll(fresh)
 	if err := user.own(fresh); err != nil {

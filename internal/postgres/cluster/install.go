@@ -86,6 +86,20 @@ func (id *identity) attributes() *syscall.SysProcAttr {
 	}
 }
 
+// owns tells whether a folder is the server's alone.
+func (id *identity) owns(folder string) bool {
+	info, err := os.Lstat(folder)
+	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+		return false
+	}
+	uid := os.Geteuid()
+	if id != nil {
+		uid = id.uid
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == uid
+}
+
 // own gives a folder, with all that is in it, to the server's user.
 func (id *identity) own(dir string) error {
 	if id == nil {
