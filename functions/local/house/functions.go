@@ -1,0 +1,73 @@
+package house
+
+import (
+	"net/http"
+	"net/url"
+
+	"lectern.dev/lectern/functions/courses"
+	"lectern.dev/lectern/functions/finalize"
+	"lectern.dev/lectern/functions/ingest"
+	"lectern.dev/lectern/functions/render"
+	"lectern.dev/lectern/functions/sweep"
+	"lectern.dev/lectern/functions/web"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/ffmpeg"
+	"lectern.dev/lectern/internal/film"
+	"lectern.dev/lectern/internal/job"
+)
+
+// functions are the handlers of the deployables.
+type functions struct {
+	web, courses, ingest, render, finalize, sweep http.Handler
+}
+
+// functions gives every function the parts that it stands on here.
+func (h *House) functions() (f functions, err error) {
+	speaker, err := h.models.speaker()
+	if err != nil {
+		return f, err
+	}
+	studio, err := film.New(film.Deps{Bucket: h.bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}})
+	if err != nil {
+		return f, err
+	}
+	inner, err := url.Parse(h.innerURL(""))
+	if err != nil {
+		return f, err
+	}
+	f.web = web.New(web.Deps{Transport: new(http.Transport), Courses: inner})
+	f.ingest = ingest.New(ingest.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.render = render.New(render.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
+	f.finalize = finalize.New(finalize.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.sweep = sweep.New(sweep.Deps{Pool: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.courses = courses.New(courses.Deps{
+		DB: h.pool, Bucket: h.bucket, Board: h.board,
+		Runner:       &job.Runner{DB: h.pool, Queue: h.queue, Board: h.board},
+		Authenticate: courses.BuiltIn,
+	})
+	return f, nil
+}
+
+// outside is what people reach: the pages with their gateway, and the objects that
+// a signed URL names. Both are on one origin, so that pages can play films.
+func (h *House) outside(web http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", web)
+	mux.HandleFunc("/"+bucketName+"/", func(w http.ResponseWriter, r *http.Request) {
+		edge.LongLived(w) // a large file over a slow line
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		h.storage.ServeHTTP(w, r)
+	})
+	return mux
+}
+
+// inside is what on Google Cloud is not public.
+func (h *House) inside(f functions) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", f.courses)
+	mux.Handle("/tasks/ingest", f.ingest)
+	mux.Handle("/tasks/render", f.render)
+	mux.Handle("/events/finalize", f.finalize)
+	mux.Handle("/sweep/", http.StripPrefix("/sweep", f.sweep))
+	return mux
+}

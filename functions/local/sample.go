@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"lectern.dev/lectern/functions/local/commission"
+	"lectern.dev/lectern/functions/local/house"
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/source/sample"
+)
+
+// sampleFile, in the data folder, holds the sample course's id until it is done.
+const sampleFile = "sample"
+
+// writeSample writes the sample course when there is no course yet, by the way
+// that every document takes, or goes on with it when the last start did not get far.
+func writeSample(ctx context.Context, h *house.House, data string) {
+	progress := commission.NewProgress(os.Stdout)
+	maker := &commission.Maker{URL: h.URL(), Show: progress.Show, Leave: true}
+	done, err := makeSample(ctx, h, maker, filepath.Join(data, sampleFile))
+	progress.End()
+	switch {
+	case ctx.Err() != nil: // told to stop; the next start goes on
+	case err != nil:
+		slog.ErrorContext(ctx, "the sample course was not written", "error", err)
+	case done:
+		fmt.Println("the sample course is ready:", h.URL())
+	}
+}
+
+// makeSample tells whether there was anything to do.
+func makeSample(ctx context.Context, h *house.House, maker *commission.Maker, note string) (done bool, err error) {
+	begun, err := os.ReadFile(note)
+	id := string(begun)
+	if errors.Is(err, fs.ErrNotExist) {
+		known, _, err := course.List(ctx, h.Pool(), account.BuiltIn.Organization, "", 1)
+		if err != nil || len(known) > 0 {
+			return false, err
+		}
+		if id, err = maker.Begin(ctx, []commission.Document{document()}, commission.Brief{}); err != nil {
+			return false, err
+		}
+		if err := os.WriteFile(note, []byte(id), 0o600); err != nil {
+			return false, err
+		}
+	} else if err != nil {
+		return false, err
+	}
+	if err := maker.Finish(ctx, id, commission.Brief{}); err != nil {
+		return false, err
+	}
+	return true, os.Remove(note)
+}
+
+func document() commission.Document {
+	return commission.Document{
+		Name: sample.Name, Type: "text/markdown", Size: int64(len(sample.Document)),
+		Content: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(sample.Document)), nil },
+	}
+}
