@@ -15,15 +15,16 @@ const (
 
 var (
 	parenthesis = regexp.MustCompile(` ?[(\[][^()\[\]]*[)\]]`)
-	technical   = regexp.MustCompile(`[_=<>{}$|\\^~*@#§†‡]|://|\bwww\.|(^|\s)["'“‘]?--?\w|(^|\s)["'“‘]?/\w|\w/\w[^\s]*/|\w\(\)|::|\w\.(\w{2,5}\b)|\.\.`)
+	technical   = regexp.MustCompile(`[_=<>{}$|\\^~*@#§†‡]|://|\bwww\.|(^|\s)["'“‘]?--?\w|(^|\s)["'“‘]?/\w|\w/\w[^\s]*/|\w\(\)|::|\w:\w+:\w|\w\.(\w{2,5}\b)|\.\.`)
 	runOn       = regexp.MustCompile(`\pL{3,}[.!?] `)
 	shouting    = regexp.MustCompile(`\p{Lu}{3,}[\s-]+(\p{Lu}{2,}[\s-]+)*\p{Lu}{3,}`)
 	quoteMarks  = strings.NewReplacer("“", "\"", "”", "\"", "„", "\"", "«", "\"", "»", "\"")
 )
 
 // standsAlone prepares a sentence to be read aloud by itself, and tells whether it
-// can be: whole, clear without its neighbours, and speech, not code.
-func (l *language) standsAlone(raw string) (spoken string, ok bool) {
+// can be: whole, clear without its neighbours, and speech, not code. The items of a
+// list are often no sentences, so they must show a verb.
+func (l *language) standsAlone(raw string, item bool) (spoken string, ok bool) {
 	s := collapse(raw)
 	s = l.dropFillers(l.dropConnectives(dropParentheses(s)))
 	if s == "" {
@@ -36,7 +37,7 @@ func (l *language) standsAlone(raw string) (spoken string, ok bool) {
 		!strings.ContainsRune(".!。！", last), strings.HasSuffix(s, ".."),
 		!opensLikeSentence(s), !balanced(s),
 		technical.MatchString(strings.TrimRight(s, ".")), shouting.MatchString(s), runOn.MatchString(s),
-		l.pointsElsewhere(s), !l.hasVerb(tokenize(s)), mostlyNotWords(s), isLabelled(s), l.isForeign(tokenize(s)):
+		l.pointsElsewhere(s), (item || n < 9) && !l.hasVerb(tokenize(s)), mostlyNotWords(s), isLabelled(s), l.isForeign(tokenize(s)):
 		return "", false
 	}
 	return s, true
@@ -85,13 +86,21 @@ func (l *language) dropFillers(s string) string {
 func (l *language) hasVerb(ws []string) bool {
 	for i, w := range ws {
 		switch {
-		case i > 0 && l.verbs[w]:
+		case i > 0 && l.verbs[w], i > 0 && l.looksLikeVerb(ws, i):
 			return true
 		case i > 0 && l.relatives[w]:
 			return false
 		}
 	}
 	return false
+}
+
+// looksLikeVerb guesses by the ending: in English a word in -s behind a noun that has
+// none, "A modem translates". Other languages rely on their lists.
+func (l *language) looksLikeVerb(ws []string, i int) bool {
+	w, before := ws[i], ws[i-1]
+	return l.tag == "en" && i+1 < len(ws) && len(w) > 4 && strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss") && !strings.HasSuffix(w, "us") &&
+		!strings.HasSuffix(w, "'s") && !l.stop[w] && !l.stop[before] && !strings.HasSuffix(before, "s") && ws[i+1] != "of"
 }
 
 func opensLikeSentence(s string) bool {
@@ -112,7 +121,7 @@ func (l *language) pointsElsewhere(s string) bool {
 	if len(ws) == 0 || l.dangling[ws[0]] || strings.Contains(s, "?") {
 		return true
 	}
-	if l.deictic[ws[len(ws)-1]] {
+	if last := ws[len(ws)-1]; l.deictic[last] || l.endings[last] {
 		return true
 	}
 	for i, w := range ws {

@@ -101,7 +101,7 @@ func (w *writer) explain(s *slide, passage int) {
 	}
 	all := w.split(p.Text, p.Kind == "list")
 	for _, raw := range slices.Backward(all[max(0, len(all)-3):]) {
-		spoken, ok := w.standsAlone(raw)
+		spoken, ok := w.standsAlone(raw, p.Kind == "list")
 		candidate := &sentence{passage: passage, raw: raw, spoken: spoken, terms: w.terms(spoken)}
 		if ok && !w.said(candidate) {
 			w.used = append(w.used, candidate)

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"lectern.dev/lectern/internal/fault"
 )
 
 //go:embed language/*.json
@@ -24,6 +26,7 @@ type language struct {
 	pointing      set      // words that point elsewhere in the document
 	chatter       set      // the author talking of himself or of the book
 	deictic       set      // words that point back when they stand near the start
+	endings       set      // last words that count on a sentence before: "contains all four"
 	fillers       []string // words inside a sentence that hang on the one before: ", however,"
 	relatives     set      // words that open a clause about a noun; its verb is not the sentence's
 	openings      set      // "although": a clause that may go, together with its comma
@@ -81,7 +84,7 @@ var languages = sync.OnceValue(func() map[string]*language {
 
 func parseLanguage(tag string, data []byte) (*language, error) {
 	var f struct {
-		Stop, Dangling, Connectives, Numbered, Pointing, Chatter, Deictic, Fillers, Relatives, Openings, Subordinate, Cuts,
+		Stop, Dangling, Connectives, Numbered, Pointing, Chatter, Deictic, Endings, Fillers, Relatives, Openings, Subordinate, Cuts,
 		Conditions, Verbs, Definitions, DefinitionsPlural, Articles, Definite, Past, Abbreviations, FrontMatter, Counters string
 		Phrases map[string][]string
 	}
@@ -105,6 +108,7 @@ func parseLanguage(tag string, data []byte) (*language, error) {
 		pointing:      words(f.Pointing),
 		chatter:       words(f.Chatter),
 		deictic:       words(f.Deictic),
+		endings:       words(f.Endings),
 		fillers:       list(f.Fillers),
 		relatives:     words(f.Relatives),
 		openings:      words(f.Openings),
@@ -124,29 +128,53 @@ func parseLanguage(tag string, data []byte) (*language, error) {
 	}, nil
 }
 
-// languageOf picks the language of a BCP 47 tag; when that is unknown, the one
-// whose commonest words the text uses most.
-func languageOf(tag, text string) *language {
+// languageOf gives the language of a text. When another one is asked for, that is an
+// error: this model cannot translate. Texts in languages that it does not know are
+// read with the word lists of the one asked for, or of English.
+func languageOf(tag, text string) (*language, error) {
 	base, _, _ := strings.Cut(strings.ToLower(tag), "-")
-	if l := languages()[base]; l != nil {
-		return l
+	asked := languages()[base]
+	found := detect(text)
+	switch {
+	case asked == nil && found == nil:
+		return languages()["en"], nil
+	case asked == nil:
+		return found, nil
+	case found != nil && found != asked:
+		return nil, fault.New(fault.Invalid,
+			"The source is written in %q, the course is to be in %q. The built-in offline model cannot translate; connect a language model: set OPENAI_API_KEY.", found.tag, asked.tag)
 	}
-	if len(text) > 20_000 {
-		text = strings.ToValidUTF8(text[:20_000], "")
+	return asked, nil
+}
+
+// detect tells the language whose commonest words the text uses by far the most; nil
+// when none stands out.
+func detect(text string) *language {
+	const enough = 20_000 // bytes
+	if len(text) > enough {
+		text = strings.ToValidUTF8(text[:enough], "")
 	}
 	counts := map[string]int{}
-	for _, w := range tokenize(text) {
+	ws := tokenize(text)
+	for _, w := range ws {
 		for tag, l := range languages() {
 			if l.stop[w] {
 				counts[tag]++
 			}
 		}
 	}
-	best := languages()["en"]
+	var best *language
+	first, second := 0, 0
 	for tag, l := range languages() {
-		if n := counts[tag]; n > counts[best.tag] || n == counts[best.tag] && n > 0 && tag < best.tag {
-			best = l
+		switch n := counts[tag]; {
+		case n > first:
+			best, first, second = l, n, first
+		case n > second:
+			second = n
 		}
+	}
+	if first*5 < len(ws) || first*3 < second*4 {
+		return nil
 	}
 	return best
 }

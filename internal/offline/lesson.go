@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	wordsPerSlide = 170 // of the source
+	wordsPerSlide = 210 // of the source
 	fewestSlides  = 5
-	mostSlides    = 9  // of points; listings, tables and a quotation come on top
-	mostPoints    = 4  // on one slide
+	mostSlides    = 9 // of points; listings, tables and a quotation come on top
+	goodPoints    = 3 // on one slide, where there are so many
+	mostPoints    = 4
 	narratedWords = 75 // on one slide, about; half a minute
 	maxExtras     = 3  // slides with code, a table or a quotation
 )
@@ -57,7 +58,10 @@ func read(ctx context.Context, req llm.Request) (*language, []*sentence, error) 
 	for _, p := range req.Passages {
 		text.WriteString(p.Text + "\n")
 	}
-	l := languageOf(req.Inputs["language"], text.String())
+	l, err := languageOf(req.Inputs["language"], text.String())
+	if err != nil {
+		return nil, nil, err
+	}
 	all := l.sentences(req.Passages)
 	return l, all, l.rank(ctx, all, req.Passages, req.Inputs["lesson"])
 }
@@ -95,7 +99,7 @@ func (w *writer) topics(all []*sentence) []topic {
 	}
 	for len(topics) > 1 {
 		i := cheapestJoin(topics)
-		small := len(topics[i].sentences) < 2 || len(topics[i+1].sentences) < 2
+		small := len(topics[i].sentences) < goodPoints || len(topics[i+1].sentences) < goodPoints
 		if len(topics) <= wanted && !small {
 			break
 		}
@@ -109,7 +113,7 @@ func (w *writer) topics(all []*sentence) []topic {
 	for len(topics) > 0 && len(topics) < wanted {
 		i := longest(topics)
 		t := topics[i]
-		if len(t.sentences) < 4 {
+		if len(t.sentences) < 2*goodPoints {
 			break
 		}
 		half := len(t.sentences) / 2
@@ -131,7 +135,7 @@ func cheapestJoin(topics []topic) int {
 		a, b := topics[i], topics[i+1]
 		lost := max(len(a.path), len(b.path)) - len(commonPath(a.path, b.path))
 		p := lost*12 + len(a.sentences) + len(b.sentences)
-		if len(a.sentences) < 2 || len(b.sentences) < 2 {
+		if len(a.sentences) < goodPoints || len(b.sentences) < goodPoints {
 			p -= 1000
 		}
 		return p
@@ -174,6 +178,11 @@ func (w *writer) pointsSlide(i int, t topic) slide {
 	for _, s := range chosen {
 		spoken += countWords(s.spoken)
 	}
+	if lead := w.lead(t, chosen[0]); lead != nil {
+		spoken += countWords(lead.spoken)
+		w.used = append(w.used, lead)
+		out.Narration = append(out.Narration, spokenSentence{Text: lead.spoken, Cites: w.cite(lead)})
+	}
 	for n, s := range chosen {
 		out.Points = append(out.Points, claim{Text: s.point, Cites: w.cite(s)})
 		out.Narration = append(out.Narration, spokenSentence{Text: s.spoken, Reveals: n + 1, Cites: w.cite(s)})
@@ -191,6 +200,17 @@ func (w *writer) pointsSlide(i int, t topic) slide {
 		}
 	}
 	return out
+}
+
+// lead finds a sentence that opens the topic but is too long for a point: one that
+// defines something, ahead of the first point.
+func (w *writer) lead(t topic, first *sentence) *sentence {
+	for _, o := range t.others {
+		if _, defines := w.definition(o.spoken); defines && o.order < first.order && !w.said(o) {
+			return o
+		}
+	}
+	return nil
 }
 
 // support finds the best sentence that says more about a point: close behind it in the same passage.

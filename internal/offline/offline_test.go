@@ -336,6 +336,17 @@ func TestItNeverInvents(t *testing.T) {
 	}
 }
 
+func TestItDoesNotTranslate(t *testing.T) {
+	t.Parallel()
+	d := documents(t)["brot.de.md"]
+	_, err := offline.Model{}.Complete(t.Context(), llm.Request{
+		Schema: &llm.Schema{Name: "lesson"}, Passages: d.passages, Inputs: map[string]string{"language": "fr-FR"},
+	})
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.Message(err), "translate") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	d := documents(t)["lighthouse.en.md"]

@@ -45,7 +45,10 @@ func writeOutline(ctx context.Context, req llm.Request) (*outline, error) {
 		about[p.ID] = p.Text
 		text.WriteString(p.Text + "\n")
 	}
-	l := languageOf(req.Inputs["language"], text.String())
+	l, err := languageOf(req.Inputs["language"], text.String())
+	if err != nil {
+		return nil, err
+	}
 	sections = l.subjectMatter(sections)
 	if len(sections) == 0 {
 		return nil, errNoSource()
@@ -69,7 +72,6 @@ func writeOutline(ctx context.Context, req llm.Request) (*outline, error) {
 	}
 	l.distinct(lessons)
 	out.Modules = l.modules(out.Title, groups, lessons)
-	var err error
 	out.Summary, err = l.summary(ctx, out.Title, about, sections)
 	return out, err
 }

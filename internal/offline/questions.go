@@ -46,9 +46,11 @@ func writeQuestions(ctx context.Context, req llm.Request) (*questions, error) {
 		}
 	}
 	e.askDefinitions(2)
+	e.askTables(1)
 	e.askNumbers(1)
-	e.askTerms(mostQuestions - len(e.out))
-	e.askAbout(mostQuestions - len(e.out))
+	e.askAbout(2)
+	e.askTerms(mostQuestions - 1 - len(e.out))
+	e.askAbout(mostQuestions - 1 - len(e.out))
 	if len(e.out) < fewestQuestions { // a short text: take what there is of each kind
 		e.askDefinitions(fewestQuestions - len(e.out))
 		e.askNumbers(fewestQuestions - len(e.out))
@@ -76,7 +78,7 @@ func (l *language) shortMeaning(meaning string) (string, bool) {
 // askDefinitions asks what a term is; the wrong choices are what other terms are.
 func (e *examiner) askDefinitions(n int) {
 	for _, d := range e.defined {
-		if n == 0 {
+		if n <= 0 {
 			return
 		}
 		if e.wasAsked(d.sentence) {
@@ -103,7 +105,7 @@ func (e *examiner) askDefinitions(n int) {
 // askNumbers blanks a number; the wrong choices are other numbers of its kind from the text.
 func (e *examiner) askNumbers(n int) {
 	for _, s := range e.all {
-		if n == 0 {
+		if n <= 0 {
 			return
 		}
 		numbers := numberPattern.FindAllString(s.spoken, -1)
@@ -127,13 +129,48 @@ func (e *examiner) askNumbers(n int) {
 	}
 }
 
+// askTables asks for a cell of a table; the wrong choices are the other cells of its column.
+func (e *examiner) askTables(n int) {
+	for i, p := range e.passages {
+		header, rows, ok := parseTable(p.Text)
+		if n <= 0 || p.Kind != "table" || !ok || len(rows) < 3 {
+			continue
+		}
+		row := rows[len(rows)/2]
+		var wrong []string
+		for _, r := range rows {
+			if r[1] != row[1] {
+				wrong = append(wrong, r[1])
+			}
+		}
+		line := lineWith(p.Text, row)
+		if row[0] == "" || row[1] == "" || line == "" {
+			continue
+		}
+		told := &sentence{passage: i, raw: line, spoken: row[0] + " – " + header[1] + ": " + row[1] + "."}
+		if e.ask(e.phrase("askTable", 0, header[1], row[0]), row[1], wrong, told) {
+			n--
+		}
+	}
+}
+
+// lineWith finds the line of a table's text that holds a row.
+func lineWith(text string, row []string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, row[0]) && strings.Contains(line, row[1]) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
 // askTerms blanks a term; the wrong choices are terms of the same kind that the sentence does not have.
 func (e *examiner) askTerms(n int) {
 	for _, s := range e.all {
-		if n == 0 {
+		if n <= 0 {
 			return
 		}
-		if e.wasAsked(s) || countWords(s.spoken) > 26 {
+		if n := countWords(s.spoken); e.wasAsked(s) || n > 26 || n < 8 {
 			continue
 		}
 		for _, t := range e.terms {
@@ -158,15 +195,15 @@ func (e *examiner) askTerms(n int) {
 // askAbout asks what is said about a subject; the wrong choices are said about others.
 func (e *examiner) askAbout(n int) {
 	for _, s := range e.all {
-		if n == 0 {
+		if n <= 0 {
 			return
 		}
 		if s.point == "" || e.wasAsked(s) {
 			continue
 		}
 		heading := e.title(lastHeading(e.passages[s.passage]))
-		if heading == "" {
-			return
+		if heading == "" || similar(e.language, s.point, heading) { // the answer would give itself away
+			continue
 		}
 		var wrong []string
 		for _, o := range e.all {
@@ -219,7 +256,7 @@ func capitalizeIf(yes bool, s string) string {
 }
 
 func (e *examiner) wasAsked(s *sentence) bool {
-	return slices.ContainsFunc(e.asked, func(a *sentence) bool { return a == s || repeats(a, s) })
+	return slices.ContainsFunc(e.asked, func(a *sentence) bool { return a == s || len(a.terms) > 0 && repeats(a, s) })
 }
 
 // similar tells whether two short texts share a good part of their terms.

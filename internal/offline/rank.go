@@ -47,6 +47,9 @@ func (l *language) rank(ctx context.Context, all []*sentence, passages []llm.Pas
 		}
 		premium += 0.25 * l.subjectIs(s, known)
 		ws := tokenize(s.spoken)
+		if len(ws) > 1 && l.definite[ws[0]] && !known[stem(ws[1])] && !slices.Contains(subject, stem(ws[1])) {
+			premium -= 0.35 // "The cause is …": of what?
+		}
 		if slices.ContainsFunc(ws, func(w string) bool { return l.deictic[w] }) {
 			premium -= 0.3
 		}

@@ -31,7 +31,7 @@ func (l *language) sentences(passages []llm.Passage) []*sentence {
 		}
 		for j, raw := range l.split(p.Text, p.Kind == "list") {
 			order++
-			spoken, ok := l.standsAlone(raw)
+			spoken, ok := l.standsAlone(raw, p.Kind == "list")
 			if !ok {
 				continue
 			}

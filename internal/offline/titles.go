@@ -10,7 +10,7 @@ import (
 	"lectern.dev/lectern/internal/llm"
 )
 
-const summarySections = 6 // the first ones tell what the rest is about
+const summarySections = 12 // the first ones tell what the rest is about
 
 // courseTitle is the brief's title, else the document's, else the heading above
 // everything, else the first heading.
@@ -69,11 +69,31 @@ func (l *language) lessonTitle(group, units []unit, about map[string]string) str
 		if slices.Index(names, second) < slices.Index(names, first) {
 			first, second = second, first
 		}
-		if both := l.phrase("and", 0, beforeColon(first), beforeColon(second)); utf8.RuneCountInString(both) <= 80 {
+		if both := l.joined(beforeColon(first), beforeColon(second), about); utf8.RuneCountInString(both) <= 80 {
 			return both
 		}
 	}
 	return bySize[0]
+}
+
+// joined makes one title of two. The second goes on in lower case when the text
+// writes its first word so, and a comma stands for an "and" too many.
+func (l *language) joined(first, second string, about map[string]string) string {
+	head, rest, _ := strings.Cut(second, " ")
+	if lower := strings.ToLower(head); rest == strings.ToLower(rest) {
+		for _, text := range about {
+			if hasWord(text, lower) {
+				second = strings.TrimSpace(lower + " " + rest)
+				break
+			}
+		}
+	}
+	both := l.phrase("and", 0, first, second)
+	and := strings.TrimSpace(l.phrase("and", 0, "", ""))
+	if hasWord(first, and) || hasWord(second, and) {
+		return first + ", " + second
+	}
+	return both
 }
 
 func beforeColon(s string) string {
