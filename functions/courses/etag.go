@@ -1,7 +1,6 @@
 package courses
 
 import (
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/edge"
 )
 
 // Fresh is the condition of a read.
@@ -26,27 +26,26 @@ type fetched[T any] struct {
 	Status       int
 	ETag         string `header:"ETag" doc:"Version and digest of what is shown"`
 	CacheControl string `header:"Cache-Control"`
-	Body         T
+	Body         edge.Encoded[T]
 }
 
 // etag is the version, for If-Match, and a digest of what is shown, for
 // If-None-Match: an outline also shows how lessons and videos stand, which
 // changes without a new version of the course.
-func etag(version int64, shown any) (string, error) {
+func etag(version int64, shown []byte) string {
 	h := fnv.New64a()
-	if err := json.NewEncoder(h).Encode(shown); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf(`"%d-%016x"`, version, h.Sum64()), nil
+	h.Write(shown)
+	return fmt.Sprintf(`"%d-%016x"`, version, h.Sum64())
 }
 
 // answer gives body, or 304 without it when the reader has it already.
 func answer[T any](f Fresh, version int64, body T) (*fetched[T], error) {
-	tag, err := etag(version, body)
+	encoded, err := edge.Encode(body)
 	if err != nil {
 		return nil, err
 	}
-	out := &fetched[T]{Status: http.StatusOK, ETag: tag, CacheControl: "private, no-cache", Body: body}
+	tag := etag(version, encoded.Bytes())
+	out := &fetched[T]{Status: http.StatusOK, ETag: tag, CacheControl: "private, no-cache", Body: encoded}
 	for candidate := range strings.SplitSeq(f.IfNoneMatch, ",") {
 		if c := strings.TrimSpace(candidate); c == "*" || strings.TrimPrefix(c, "W/") == tag {
 			out.Status = http.StatusNotModified

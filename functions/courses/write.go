@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
@@ -27,8 +28,8 @@ type written[T any] struct {
 
 // saved is a written with its ETag.
 func saved[T any](version int64, location string, body T) (*written[T], error) {
-	tag, err := etag(version, body)
-	return &written[T]{ETag: tag, Location: location, Body: body}, err
+	encoded, err := edge.Encode(body)
+	return &written[T]{ETag: etag(version, encoded.Bytes()), Location: location, Body: body}, err
 }
 
 // nothing is the answer to a deletion.

@@ -36,7 +36,7 @@ const videoState = `coalesce(
 
 const selectOutline = `
 	SELECT m.module_id, m.title, m.summary, m.position, m.version,
-		l.lesson_id, l.title, l.position,
+		coalesce(l.lesson_id, ''), coalesce(l.title, ''), coalesce(l.position, 0), -- a module may have no lesson
 		EXISTS (SELECT FROM slides s WHERE s.organization_id = $1 AND s.lesson_id = l.lesson_id),
 		` + videoState + `
 	FROM modules m
@@ -57,19 +57,16 @@ func outline(ctx context.Context, q postgres.Querier, organization, course strin
 func scanOutline(rows pgx.Rows, course string) ([]Module, error) {
 	modules := []Module{}
 	var m Module
-	var lesson, title *string // null where a module has no lesson
-	var place *int
 	var l LessonSummary
 	_, err := pgx.ForEachRow(rows, []any{
 		&m.ID, &m.Title, &m.Summary, &m.Position, &m.Version,
-		&lesson, &title, &place, &l.Written, &l.VideoState,
+		&l.ID, &l.Title, &l.Position, &l.Written, &l.VideoState,
 	}, func() error {
 		if n := len(modules); n == 0 || modules[n-1].ID != m.ID {
 			m.CourseID, m.Lessons = course, []LessonSummary{}
 			modules = append(modules, m)
 		}
-		if lesson != nil {
-			l.ID, l.Title, l.Position = *lesson, *title, *place
+		if l.ID != "" {
 			last := &modules[len(modules)-1]
 			last.Lessons = append(last.Lessons, l)
 		}

@@ -1,8 +1,11 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"reflect"
 	"strconv"
 	"unicode/utf8"
 
@@ -12,7 +15,13 @@ import (
 // strictJSON refuses text that encoding/json would silently change: what is not
 // UTF-8, and halves of surrogate pairs, both of which it turns into U+FFFD.
 var strictJSON = huma.Format{
-	Marshal: huma.DefaultJSONFormat.Marshal,
+	Marshal: func(w io.Writer, v any) error {
+		if e, ok := v.(encodedBody); ok {
+			_, err := w.Write(e.Bytes())
+			return err
+		}
+		return huma.DefaultJSONFormat.Marshal(w, v)
+	},
 	Unmarshal: func(data []byte, v any) error {
 		if !utf8.Valid(data) {
 			return errors.New("the text is not valid UTF-8")
@@ -22,6 +31,32 @@ var strictJSON = huma.Format{
 		}
 		return json.Unmarshal(data, v)
 	},
+}
+
+// encodedBody is every Encoded.
+type encodedBody interface {
+	huma.SchemaProvider
+	Bytes() []byte
+}
+
+// Encoded is a body of the type T that has been encoded already, to make a digest
+// of it for example; the document shows it as a T.
+type Encoded[T any] struct{ json []byte }
+
+// Encode encodes a body as the API would.
+func Encode[T any](v T) (Encoded[T], error) {
+	var b bytes.Buffer
+	err := huma.DefaultJSONFormat.Marshal(&b, v)
+	return Encoded[T]{b.Bytes()}, err
+}
+
+// Bytes gives the JSON.
+func (e Encoded[T]) Bytes() []byte { return e.json }
+
+// Schema is that of T.
+func (Encoded[T]) Schema(r huma.Registry) *huma.Schema {
+	t := reflect.TypeFor[T]()
+	return r.Schema(t, true, t.Name())
 }
 
 // hasLoneSurrogate looks for \uD800–\uDFFF escapes that do not come as a pair.
