@@ -11,7 +11,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"pgregory.net/rapid"
 
+	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/job"
+	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/queue"
 )
 
 // operations gives every operation of the document, in a fixed order.
@@ -87,6 +92,29 @@ func TestOthersFindNothing(t *testing.T) {
 	}
 	if courses := into[list[any]](r.do("GET", "/v1/courses", nil, "Authorization", "org_other")); len(courses.Items) != 0 {
 		t.Error("a stranger lists courses")
+	}
+}
+
+// Without its database every operation says so soon, and that it may come again.
+func TestADeadDatabaseIsTold(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Authenticate: BuiltIn}
+	d.Runner = &job.Runner{DB: db, Queue: new(queue.Memory), Board: d.Board}
+	r := &rig{t: t, api: newAPI(d), Handler: New(d)}
+	for _, o := range r.operations() {
+		var body any
+		if schema := bodySchema(o); schema != nil {
+			body = sample{r.api.OpenAPI().Components.Schemas, nil}.valid(schema)
+		}
+		a := r.do(o.Method, o.Path+query(o), body, "Idempotency-Key", "k")
+		if a.Code != 503 || a.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d: %s", o.OperationID, a.Code, a.Body)
+		}
 	}
 }
 
