@@ -37,6 +37,7 @@ func Uploaded(ctx context.Context, runner *job.Runner, object blob.Info) error {
 	var started job.Job
 	err = postgres.InTx(ctx, runner.DB, func(tx pgx.Tx) error {
 		started, err = begin(ctx, tx, organization, source, object)
+		crash.Point("source.before-commit")
 		return err
 	})
 	if fault.Is(err, fault.Conflict) {

@@ -45,7 +45,11 @@ func parse() int {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	tell := func(m message) {
-		if encoder.Encode(m) != nil || out.Flush() != nil {
+		err := encoder.Encode(m)
+		if m.Block == nil {
+			err = errors.Join(err, out.Flush())
+		}
+		if err != nil {
 			os.Exit(1) // nobody listens
 		}
 	}
@@ -85,12 +89,16 @@ func read(ctx context.Context, path string, format Format, b *builder) (*Documen
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, MaxBytes+1))
+	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > MaxBytes {
+	if info.Size() > MaxBytes {
 		return nil, errTooLarge
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(file, data); err != nil {
+		return nil, err
 	}
 	if err := format.check(data); err != nil {
 		return nil, err

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,10 +78,10 @@ func render(doc *Document) string {
 func zipOf(parts map[string]string) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	for name, content := range parts {
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		part, err := w.Create(name)
 		if err == nil {
-			_, err = part.Write([]byte(content))
+			_, err = part.Write([]byte(parts[name]))
 		}
 		if err != nil {
 			panic(err)
