@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,9 +72,7 @@ func join(whole, part document, function string) {
 			taken[name] = component
 		}
 	}
-	for path, operations := range objectAt(part, "paths") {
-		objectAt(whole, "paths")[path] = operations
-	}
+	maps.Copy(objectAt(whole, "paths"), objectAt(part, "paths"))
 }
 
 // redirect replaces references throughout node.
@@ -102,17 +102,29 @@ func (s *site) serveOpenAPI(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(whole) // the client may be gone
 }
 
-// operation is a line of the page about the API.
-type operation struct {
-	Method, Path, Summary, Description string
-	Parameters                         []parameter
-	Body                               string   // name of the type that is sent
-	Answers                            []answer // by status
+// docsPage is the page about the API.
+type docsPage struct {
+	Sections []apiSection
+	Types    []apiType
 }
 
-type parameter struct{ Name, In, Description string }
+// operation is a line of it.
+type operation struct {
+	Method, Path, Summary, Description string
+	Parameters                         []field
+	Body                               string // name of the type that is sent
+	Status, Answer                     string // of a success: the answer's type
+	Errors                             []string
+}
 
-type answer struct{ Status, Type, Description string }
+// field is a parameter of an operation or a field of a type.
+type field struct{ Name, Kind, Description string }
+
+// apiType is a type that bodies and answers hold.
+type apiType struct {
+	Name   string
+	Fields []field
+}
 
 // apiSection is the operations on one kind of thing.
 type apiSection struct {
@@ -126,25 +138,59 @@ func (s *site) showDocs(r *http.Request) (string, any, error) {
 		return "", nil, err
 	}
 	sections := map[string][]operation{}
-	for path, item := range objectAt(whole, "paths") {
+	for route, item := range objectAt(whole, "paths") {
 		methods, _ := item.(document)
 		for method := range methods {
 			if !slices.Contains(methodOrder, method) {
 				continue // parameters and descriptions of the whole path
 			}
-			operation, tag := describe(method, path, objectAt(methods, method))
+			operation, tag := describe(method, route, objectAt(methods, method))
 			sections[tag] = append(sections[tag], operation)
 		}
 	}
-	var view []apiSection
+	view := docsPage{Types: types(objectAt(objectAt(whole, "components"), "schemas"))}
 	for name, operations := range sections {
 		slices.SortFunc(operations, func(a, b operation) int {
 			return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(order(a.Method), order(b.Method)))
 		})
-		view = append(view, apiSection{name, operations})
+		view.Sections = append(view.Sections, apiSection{name, operations})
 	}
-	slices.SortFunc(view, func(a, b apiSection) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(view.Sections, func(a, b apiSection) int { return cmp.Compare(a.Name, b.Name) })
 	return "docs", view, nil
+}
+
+// types lists the types and their fields by name.
+func types(schemas document) []apiType {
+	var all []apiType
+	for name := range schemas {
+		t := apiType{Name: name}
+		properties := objectAt(objectAt(schemas, name), "properties")
+		for property := range properties {
+			p := objectAt(properties, property)
+			t.Fields = append(t.Fields, field{property, kindOf(p), stringAt(p, "description")})
+		}
+		slices.SortFunc(t.Fields, func(a, b field) int { return cmp.Compare(a.Name, b.Name) })
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b apiType) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// kindOf says what a schema holds: a type's name, a JSON type, or a list of either.
+func kindOf(schema document) string {
+	if ref := stringAt(schema, "$ref"); ref != "" {
+		return path.Base(ref)
+	}
+	kind := stringAt(schema, "type")
+	for _, k := range arrayAt(schema, "type") { // what may be null has two types
+		if k != "null" {
+			kind = fmt.Sprint(k)
+		}
+	}
+	if kind == "array" {
+		return "list of " + kindOf(objectAt(schema, "items"))
+	}
+	return kind
 }
 
 var methodOrder = []string{"get", "post", "put", "patch", "delete"}
@@ -153,35 +199,37 @@ func order(method string) int { return slices.Index(methodOrder, strings.ToLower
 
 // describe reads an operation, and the section it belongs to: its first tag, or
 // the first word of its path.
-func describe(method, path string, o document) (op operation, section string) {
+func describe(method, route string, o document) (op operation, section string) {
 	op = operation{
-		Method: strings.ToUpper(method), Path: path, Summary: stringAt(o, "summary"), Description: stringAt(o, "description"),
-		Body: typeName(objectAt(o, "requestBody")),
+		Method: strings.ToUpper(method), Path: route, Summary: stringAt(o, "summary"), Description: stringAt(o, "description"),
+		Body: held(objectAt(o, "requestBody")),
 	}
 	for _, p := range arrayAt(o, "parameters") {
 		if p, ok := p.(document); ok {
-			op.Parameters = append(op.Parameters, parameter{stringAt(p, "name"), stringAt(p, "in"), stringAt(p, "description")})
+			op.Parameters = append(op.Parameters, field{stringAt(p, "name"), stringAt(p, "in"), stringAt(p, "description")})
 		}
 	}
-	for status, response := range objectAt(o, "responses") {
-		if response, ok := response.(document); ok {
-			op.Answers = append(op.Answers, answer{status, typeName(response), stringAt(response, "description")})
+	responses := objectAt(o, "responses")
+	for _, status := range slices.Sorted(maps.Keys(responses)) {
+		if strings.HasPrefix(status, "2") {
+			op.Status, op.Answer = status, held(objectAt(responses, status))
+		} else {
+			op.Errors = append(op.Errors, status)
 		}
 	}
-	slices.SortFunc(op.Answers, func(a, b answer) int { return cmp.Compare(a.Status, b.Status) })
 	if tags := arrayAt(o, "tags"); len(tags) > 0 {
 		return op, fmt.Sprint(tags[0])
 	}
-	section, _, _ = strings.Cut(strings.TrimPrefix(path, "/v1/"), "/")
+	section, _, _ = strings.Cut(strings.TrimPrefix(route, "/v1/"), "/")
 	return op, section
 }
 
-// typeName names what a body or a response holds: a type, or else a media type.
-func typeName(holder document) string {
+// held names what a body or a response holds: a type, or else a media type.
+func held(holder document) string {
 	for media, content := range objectAt(holder, "content") {
 		content, _ := content.(document)
 		if ref := stringAt(objectAt(content, "schema"), "$ref"); ref != "" {
-			return ref[strings.LastIndexByte(ref, '/')+1:]
+			return path.Base(ref)
 		}
 		return media
 	}

@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
@@ -292,6 +294,51 @@ func TestGatewayStreamsAtOnceAndLeaves(t *testing.T) {
 	<-api.left // the function learns that nobody reads any more
 }
 
+// A stream would hold up the drain until its end; instead it ends at once, and the
+// browser comes again to the next instance.
+func TestGatewayEndsStreamsWhenTheProcessStops(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI("")
+	courses := httptest.NewServer(api.handler())
+	t.Cleanup(courses.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() {
+		stopped <- edge.Serve(running, listener, New(Deps{Transport: transport(), Courses: mustURL(t, courses.URL)}))
+	}()
+	answer, err := http.Get("http://" + listener.Addr().String() + "/v1/jobs/job_render/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	api.moves <- edge.Message{Event: "progress", Data: 1}
+	start := time.Now()
+	stop()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("the drain took %v", took)
+	}
+}
+
+func TestTakesGzip(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]bool{
+		"": false, "gzip": true, "br, gzip, zstd": true, "br": false, "gzip;q=0": false, "gzip; q=0.0": false, "gzip;q=0.5": true, "GZIP": true, "identity;;": false,
+	} {
+		q := httptest.NewRequest("GET", "/", nil)
+		q.Header.Set("Accept-Encoding", header)
+		if takesGzip(q) != want {
+			t.Errorf("%q: %v", header, !want)
+		}
+	}
+}
+
 func TestOpenAPIOfTheWhole(t *testing.T) {
 	t.Parallel()
 	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -321,7 +368,7 @@ func TestOpenAPIOfTheWhole(t *testing.T) {
 	wants(t, string(whole.Paths["/v1/courses"]["get"]), "#/components/schemas/Page")
 
 	_, page := fetch(t, "GET", site.URL+"/docs", nil)
-	wants(t, page, "/v1/auth/me", "Who am I", "List courses", "Where to go on", "AuthPage")
+	wants(t, page, "/v1/auth/me", "Who am I", "List courses", "Where to go on", "with <code>AuthPage</code>")
 }
 
 func TestBuildReportsEverySetting(t *testing.T) {

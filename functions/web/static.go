@@ -20,8 +20,8 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
-// types that a minimal container's mime table does not know.
-var types = map[string]string{
+// mediaTypes are those that a minimal container's mime table does not know.
+var mediaTypes = map[string]string{
 	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain; charset=utf-8",
 }
@@ -75,7 +75,7 @@ func (a *assets) add(name string) {
 	f := &asset{
 		path:    "/static/" + strings.TrimSuffix(name, ext) + "." + hash + ext,
 		etag:    hash,
-		kind:    types[ext],
+		kind:    mediaTypes[ext],
 		content: content,
 	}
 	if ext != ".woff2" {
