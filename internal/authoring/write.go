@@ -210,7 +210,7 @@ var footnote = regexp.MustCompile(`\[\^?(p\d+)\]`)
 func (s shown) footnotes(article string) (string, []course.Evidence) {
 	citations := []course.Evidence{}
 	number := map[string]int{}
-	out := footnote.ReplaceAllStringFunc(storable(article), func(mark string) string {
+	out := footnote.ReplaceAllStringFunc(s.withoutLinks(storable(article)), func(mark string) string {
 		id := footnote.FindStringSubmatch(mark)[1]
 		p, ok := s.find(id)
 		if !ok {
@@ -227,4 +227,28 @@ func (s shown) footnotes(article string) (string, []course.Evidence) {
 		return "[^p" + strconv.Itoa(number[id]) + "]"
 	})
 	return cut(out, 99_000), citations
+}
+
+var (
+	image     = regexp.MustCompile(`!\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])`)
+	link      = regexp.MustCompile(`\[([^\]^][^\]]*)\](\([^)]*\)|\[[^\]^][^\]]*\])`)
+	reference = regexp.MustCompile(`(?m)^ {0,3}\[[^\]^][^\]]*\]:.*$`)
+	address   = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s)>\]]+`)
+)
+
+// withoutLinks takes images and the targets of links out of an article, and addresses
+// that no passage has: what a passage talked a model into must not make a reader's
+// browser call anywhere.
+func (s shown) withoutLinks(article string) string {
+	article = image.ReplaceAllString(article, "$1")
+	article = link.ReplaceAllString(article, "$1")
+	article = reference.ReplaceAllString(article, "")
+	return address.ReplaceAllStringFunc(article, func(url string) string {
+		for _, p := range s.passages {
+			if strings.Contains(p.Text, strings.TrimRight(url, ".,;:!?")) {
+				return url
+			}
+		}
+		return ""
+	})
 }
