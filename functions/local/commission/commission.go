@@ -108,7 +108,7 @@ func (m *Maker) Begin(ctx context.Context, documents []Document, brief Brief) (i
 // Finish waits until the documents are read, then lets the course be written and
 // filmed. It may be called again: what is done is not done twice.
 func (m *Maker) Finish(ctx context.Context, id string, brief Brief) error {
-	if err := m.awaitSources(ctx, id); err != nil {
+	if err := m.Read(ctx, id); err != nil {
 		return err
 	}
 	path := "/v1/courses/" + url.PathEscape(id)
@@ -156,8 +156,8 @@ func (m *Maker) upload(ctx context.Context, course string, d Document) error {
 	return nil
 }
 
-// awaitSources waits until every source is read; one that cannot be is an error with its reason.
-func (m *Maker) awaitSources(ctx context.Context, course string) error {
+// Read waits until every source is read; one that cannot be is an error with its reason.
+func (m *Maker) Read(ctx context.Context, course string) error {
 	for {
 		all, err := call[items[source.Source]](ctx, m, http.MethodGet, "/v1/courses/"+url.PathEscape(course)+"/sources?limit=100", nil)
 		if err != nil {

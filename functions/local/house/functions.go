@@ -6,6 +6,7 @@ import (
 
 	"lectern.dev/lectern/functions/courses"
 	"lectern.dev/lectern/functions/finalize"
+	"lectern.dev/lectern/functions/generate"
 	"lectern.dev/lectern/functions/ingest"
 	"lectern.dev/lectern/functions/render"
 	"lectern.dev/lectern/functions/sweep"
@@ -18,11 +19,15 @@ import (
 
 // functions are the handlers of the deployables.
 type functions struct {
-	web, courses, ingest, render, finalize, sweep http.Handler
+	web, courses, generate, ingest, render, finalize, sweep http.Handler
 }
 
 // functions gives every function the parts that it stands on here.
 func (h *House) functions() (f functions, err error) {
+	writer, err := h.models.writer()
+	if err != nil {
+		return f, err
+	}
 	speaker, err := h.models.speaker()
 	if err != nil {
 		return f, err
@@ -36,6 +41,7 @@ func (h *House) functions() (f functions, err error) {
 		return f, err
 	}
 	f.web = web.New(web.Deps{Transport: new(http.Transport), Courses: inner})
+	f.generate = generate.New(generate.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
 	f.ingest = ingest.New(ingest.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	f.render = render.New(render.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
 	f.finalize = finalize.New(finalize.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
@@ -65,6 +71,7 @@ func (h *House) outside(web http.Handler) http.Handler {
 func (h *House) inside(f functions) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", f.courses)
+	mux.Handle("/tasks/generate", f.generate)
 	mux.Handle("/tasks/ingest", f.ingest)
 	mux.Handle("/tasks/render", f.render)
 	mux.Handle("/events/finalize", f.finalize)

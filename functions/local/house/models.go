@@ -4,43 +4,37 @@ import (
 	"context"
 	"log/slog"
 
+	"lectern.dev/lectern/functions/generate"
 	"lectern.dev/lectern/internal/espeak"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
-	"lectern.dev/lectern/internal/offline"
 	"lectern.dev/lectern/internal/openai"
 	"lectern.dev/lectern/internal/speech"
 )
 
 // Models say who writes and who speaks, by environment.
 type Models struct {
-	APIKey      string `env:"OPENAI_API_KEY"`      // secret
-	BaseURL     string `env:"OPENAI_BASE_URL"`     // any OpenAI-compatible server, such as http://127.0.0.1:11434/v1
-	Model       string `env:"OPENAI_MODEL"`        // who writes; empty: openai.DefaultModel
-	SpeechModel string `env:"OPENAI_SPEECH_MODEL"` // who speaks; empty: espeak-ng, on this machine
-	BackupURL   string `env:"BACKUP_BASE_URL"`     // the backup's server; empty: no backup
-	BackupKey   string `env:"BACKUP_API_KEY"`      // secret
-	BackupModel string `env:"BACKUP_MODEL"`        // who writes when the first cannot
+	Writer      generate.OpenAI // without it the built-in offline model writes
+	SpeechModel string          `env:"OPENAI_SPEECH_MODEL"` // who speaks; empty: espeak-ng, on this machine
+	BackupURL   string          `env:"BACKUP_BASE_URL"`     // the backup's server; empty: no backup
+	BackupKey   string          `env:"BACKUP_API_KEY"`      // secret
+	BackupModel string          `env:"BACKUP_MODEL"`        // who writes when the first cannot
 }
 
-// writer is the built-in model unless a key or a server is named.
 func (m Models) writer() (llm.Model, error) {
-	if m.APIKey == "" && m.BaseURL == "" {
-		return offline.Model{}, nil
-	}
-	first, err := openai.New(openai.Config{BaseURL: m.BaseURL, APIKey: m.APIKey, Model: m.Model})
+	first, err := generate.NewModel(m.Writer)
 	if err != nil || m.BackupURL == "" {
-		return openai.Model{Server: first}, err
+		return first, err
 	}
-	second, err := openai.New(openai.Config{BaseURL: m.BackupURL, APIKey: m.BackupKey, Model: m.BackupModel})
-	return backed{openai.Model{Server: first}, openai.Model{Server: second}}, err
+	second, err := generate.NewModel(generate.OpenAI{BaseURL: m.BackupURL, APIKey: m.BackupKey, Model: m.BackupModel})
+	return backed{first, second}, err
 }
 
 func (m Models) speaker() (speech.Speaker, error) {
 	if m.SpeechModel == "" {
 		return espeak.Speaker{}, nil
 	}
-	server, err := openai.New(openai.Config{BaseURL: m.BaseURL, APIKey: m.APIKey, SpeechModel: m.SpeechModel})
+	server, err := openai.New(openai.Config{BaseURL: m.Writer.BaseURL, APIKey: m.Writer.APIKey, SpeechModel: m.SpeechModel})
 	return openai.Speaker{Server: server}, err
 }
 
