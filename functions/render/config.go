@@ -11,4 +11,12 @@ type Config struct {
 	RenderURL        string `env:"RENDER_URL, required"`           // where this function gets its tasks: a course's job sends the next lesson
 	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 	TempDir          string `env:"TEMP_DIR"`                       // where films are put together, ~10 MB a minute; empty: the system's
+	OpenAI           OpenAI
+}
+
+// OpenAI says who speaks: a model of OpenAI or of any server with its API.
+type OpenAI struct {
+	APIKey      string `env:"OPENAI_API_KEY"`      // secret
+	BaseURL     string `env:"OPENAI_BASE_URL"`     // with /v1; empty: OpenAI's own
+	SpeechModel string `env:"OPENAI_SPEECH_MODEL"` // such as gpt-4o-mini-tts; empty: espeak-ng speaks
 }

@@ -15,8 +15,10 @@ import (
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
+	"lectern.dev/lectern/internal/openai"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
+	"lectern.dev/lectern/internal/speech"
 )
 
 func init() { functions.HTTP("render", edge.Lazy(Build)) }
@@ -57,9 +59,24 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	studio, err := film.New(film.Deps{Bucket: bucket, Speaker: espeak.Speaker{}, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
+	speaker, err := c.OpenAI.speaker()
+	if err != nil {
+		return nil, err
+	}
+	studio, err := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
 	if err != nil {
 		return nil, err
 	}
 	return New(Deps{DB: db, Queue: tasks, Board: board, Studio: studio}), nil
+}
+
+func (o OpenAI) speaker() (speech.Speaker, error) {
+	if o.SpeechModel == "" {
+		return espeak.Speaker{}, nil
+	}
+	server, err := openai.New(openai.Config{BaseURL: o.BaseURL, APIKey: o.APIKey, SpeechModel: o.SpeechModel})
+	if err != nil {
+		return nil, err
+	}
+	return openai.Speaker{Server: server}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -280,6 +281,36 @@ func TestSegmentsAreReused(t *testing.T) {
 	script.Slides[1], script.Slides[3] = script.Slides[3], script.Slides[1]
 	if _, _, sentences := make(script); sentences != 0 {
 		t.Errorf("another order: %d sentences spoken again", sentences)
+	}
+}
+
+// A render that stopped half-way goes on with what was finished: only what was in
+// the making, one segment for each processor, is made again.
+func TestStoppedRenderGoesOn(t *testing.T) {
+	t.Parallel()
+	bucket, speaker, encoder := &blob.Memory{}, &speech.Fake{}, &encode.Fake{}
+	s := studio(t, film.Deps{Bucket: bucket, Speaker: speaker, Encoder: encoder})
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := s.Make(ctx, lesson(8, 1), func(done, _ int, _ string) {
+		if done == 9+4 { // all nine scenes are spoken, four are encoded
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	before, _ := encoder.Counts()
+	f, err := s.Make(t.Context(), lesson(8, 1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	after, _ := encoder.Counts()
+	if after < 9 || after > 9+runtime.GOMAXPROCS(0) {
+		t.Errorf("%d pictures were encoded before the stop and %d after, for 9 segments", before, after-before)
+	}
+	if n := len(speaker.Spoken()); n != 8 {
+		t.Errorf("%d sentences were spoken, of 8", n)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/blob"
+	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/encode"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film/deck"
@@ -29,9 +30,11 @@ func (s *Studio) stored(ctx context.Context, dir, key, ext, contentType string, 
 	case !errors.Is(err, blob.ErrNotFound):
 		return "", err
 	}
+	crash.Point("film.before-segment")
 	if err := make(dst); err != nil {
 		return "", err
 	}
+	crash.Point("film.segment-made")
 	f, err := os.Open(dst)
 	if err != nil {
 		return "", err
@@ -41,6 +44,7 @@ func (s *Studio) stored(ctx context.Context, dir, key, ext, contentType string, 
 	if err != nil && !errors.Is(err, blob.ErrExists) {
 		return "", err
 	}
+	crash.Point("film.segment-stored")
 	return dst, nil
 }
 
