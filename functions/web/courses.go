@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 )
 
@@ -37,8 +38,8 @@ func (s *site) showCourses(r *http.Request) (string, any, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, c := range all.Items {
-		group.Go(func() (err error) { view.Courses[i].Course, err = api.course(ctx, c.ID); return err })
-		group.Go(func() (err error) { jobs[i], err = api.jobs(ctx, c.ID); return err })
+		group.Go(func() (err error) { view.Courses[i].Course, err = api.course(ctx, c.ID); return there(err) })
+		group.Go(func() (err error) { jobs[i], err = api.jobs(ctx, c.ID); return there(err) })
 	}
 	if err := group.Wait(); err != nil {
 		return "", nil, err
@@ -48,7 +49,16 @@ func (s *site) showCourses(r *http.Request) (string, any, error) {
 		card.count = countLessons(card.Course)
 		card.Jobs, _ = news(jobs[i], namesOf(card.Course, nil))
 	}
+	view.Courses = slices.DeleteFunc(view.Courses, func(c courseCard) bool { return c.ID == "" })
 	return "courses", view, nil
+}
+
+// there forgives that a course was deleted after it was listed: it is left out.
+func there(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
 }
 
 // coursePage is one course.

@@ -66,7 +66,7 @@ func (f *fakeAPI) handler() http.Handler {
 	mux.HandleFunc("GET /v1/courses", f.answer(func(*http.Request) (any, error) {
 		bare := f.course
 		bare.Modules = nil
-		return list[course.Course]{Items: append([]course.Course{bare}, f.others...)}, nil
+		return list[course.Course]{Items: append([]course.Course{bare, {ID: "crs_gone", Title: "Deleted a moment ago"}}, f.others...)}, nil
 	}))
 	mux.HandleFunc("GET /v1/courses/{id}", f.answer(func(r *http.Request) (any, error) {
 		for _, c := range append(f.others, f.course) {
@@ -180,7 +180,7 @@ func startSite(t testing.TB) (site string, api *fakeAPI) {
 	bucket := startBucket(t)
 	api = newFakeAPI(bucket)
 	courses := httptest.NewServer(api.handler())
-	server := httptest.NewServer(New(Deps{Transport: transport(), Courses: mustURL(t, courses.URL), Media: mustURL(t, bucket)}))
+	server := httptest.NewServer(New(Deps{Courses: mustURL(t, courses.URL), Media: mustURL(t, bucket)}))
 	t.Cleanup(courses.Close)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)

@@ -116,12 +116,18 @@ func routerSlides() []course.Slide {
 			{Text: "It joins cables: the switch", Evidence: three},
 			{Text: "It joins radios: the access point", Evidence: three},
 		}, Narration: say("The box in your hallway is really three devices.", "One of them talks to your provider, and one joins your cables.", "The third is a radio, and it is the one you notice most.")},
-		{ID: "sld_2", Kind: course.TableSlide, Title: "Which light is which", Table: &course.Table{Header: []string{"Part", "Light"}, Rows: [][]string{{"Modem", "Internet"}, {"Switch", "LAN 1–4"}, {"Access point", "WLAN"}}, Evidence: three},
-			Narration: say("Each part has a light of its own.", "When pages do not load, look at the one called Internet first.", "If it is off, the trouble is outside your home.")},
-		{ID: "sld_3", Kind: course.QuoteSlide, Title: "Why nobody can ring from outside", Quote: &course.Quote{Text: "The router replaces the sender's address by its own and keeps a table, so that answers find their way back.", Attribution: "The home network handbook", Evidence: nat},
-			Narration: say("Every packet leaves with the router's address on it.", "The router remembers who had sent it.", "What nobody asked for finds no entry in that table, and stays outside.")},
-		{ID: "sld_4", Kind: course.CodeSlide, Title: "Find your router", Code: &course.Code{Language: "sh", Text: "ip route show default\n# default via 192.168.1.1 dev wlan0", Evidence: first}, Points: []course.Point{{Text: "The address after “via” is your router", Evidence: first}},
-			Narration: say("You can ask your own computer where the router is.", "The address after the word via is the one.", "Type it into a browser, and the router answers.")},
+		{
+			ID: "sld_2", Kind: course.TableSlide, Title: "Which light is which", Table: &course.Table{Header: []string{"Part", "Light"}, Rows: [][]string{{"Modem", "Internet"}, {"Switch", "LAN 1–4"}, {"Access point", "WLAN"}}, Evidence: three},
+			Narration: say("Each part has a light of its own.", "When pages do not load, look at the one called Internet first.", "If it is off, the trouble is outside your home."),
+		},
+		{
+			ID: "sld_3", Kind: course.QuoteSlide, Title: "Why nobody can ring from outside", Quote: &course.Quote{Text: "The router replaces the sender's address by its own and keeps a table, so that answers find their way back.", Attribution: "The home network handbook", Evidence: nat},
+			Narration: say("Every packet leaves with the router's address on it.", "The router remembers who had sent it.", "What nobody asked for finds no entry in that table, and stays outside."),
+		},
+		{
+			ID: "sld_4", Kind: course.CodeSlide, Title: "Find your router", Code: &course.Code{Language: "sh", Text: "ip route show default\n# default via 192.168.1.1 dev wlan0", Evidence: first}, Points: []course.Point{{Text: "The address after “via” is your router", Evidence: first}},
+			Narration: say("You can ask your own computer where the router is.", "The address after the word via is the one.", "Type it into a browser, and the router answers."),
+		},
 		{ID: "sld_5", Kind: course.PointsSlide, Title: "First steps", Points: []course.Point{
 			{Text: "Change the password on the sticker", Evidence: first},
 			{Text: "Update the firmware while you are there", Evidence: nil},
@@ -131,10 +137,14 @@ func routerSlides() []course.Slide {
 
 func routerQuestions() []course.Question {
 	return []course.Question{
-		{ID: "qst_1", Prompt: "Web pages do not load, and the light called Internet is off. Where is the trouble most likely?", Choices: []string{"In the Wi-Fi of your laptop", "Between the router and your provider", "In the switch", "In the web browser"}, Key: 1,
-			Explanation: "That light shows the connection to the provider's network; the parts inside your home have lights of their own.", Evidence: handbook(12, "One box, three jobs", "The light marked Internet shows the connection to the provider.")},
-		{ID: "qst_2", Prompt: "Why can nobody outside reach your printer by itself?", Choices: []string{"Printers refuse strangers", "The router has no entry for an answer nobody asked for", "The provider blocks printers"}, Key: 1,
-			Explanation: "Address translation only lets in what answers something that left before.", Evidence: handbook(14, "Address translation", "Answers find their way back by the table.")},
+		{
+			ID: "qst_1", Prompt: "Web pages do not load, and the light called Internet is off. Where is the trouble most likely?", Choices: []string{"In the Wi-Fi of your laptop", "Between the router and your provider", "In the switch", "In the web browser"}, Key: 1,
+			Explanation: "That light shows the connection to the provider's network; the parts inside your home have lights of their own.", Evidence: handbook(12, "One box, three jobs", "The light marked Internet shows the connection to the provider."),
+		},
+		{
+			ID: "qst_2", Prompt: "Why can nobody outside reach your printer by itself?", Choices: []string{"Printers refuse strangers", "The router has no entry for an answer nobody asked for", "The provider blocks printers"}, Key: 1,
+			Explanation: "Address translation only lets in what answers something that left before.", Evidence: handbook(14, "Address translation", "Answers find their way back by the table."),
+		},
 	}
 }
 
@@ -151,10 +161,14 @@ func homeJobs() []job.Job {
 // others are more courses for the list.
 func others() []course.Course {
 	return []course.Course{
-		{ID: "crs_ledger", Title: "Reading a balance sheet", Summary: "What a company owns, what it owes, and the three lines that tell whether it will still be there next year.", Audience: "new shareholders", Language: "en", CreatedAt: now, UpdatedAt: now,
-			Modules: []course.Module{{ID: "mod_b", Lessons: []course.LessonSummary{{ID: "les_b1", Written: true, VideoState: course.VideoReady}, {ID: "les_b2", Written: true, VideoState: course.VideoReady}}}}},
+		{
+			ID: "crs_ledger", Title: "Reading a balance sheet", Summary: "What a company owns, what it owes, and the three lines that tell whether it will still be there next year.", Audience: "new shareholders", Language: "en", CreatedAt: now, UpdatedAt: now,
+			Modules: []course.Module{{ID: "mod_b", Lessons: []course.LessonSummary{{ID: "les_b1", Written: true, VideoState: course.VideoReady}, {ID: "les_b2", Written: true, VideoState: course.VideoReady}}}},
+		},
 		{ID: "crs_tides", Title: "Why the tide comes twice", Language: "en", CreatedAt: now, UpdatedAt: now},
-		{ID: "crs_nahw", Title: "مقدمة في الشبكات المنزلية", Summary: "كيف يعمل جهاز التوجيه، ولماذا تضعف الإشارة في الغرفة البعيدة.", Language: "ar", CreatedAt: now, UpdatedAt: now,
-			Modules: []course.Module{{ID: "mod_a", Lessons: []course.LessonSummary{{ID: "les_a1", Written: true, VideoState: course.VideoNone}}}}},
+		{
+			ID: "crs_nahw", Title: "مقدمة في الشبكات المنزلية", Summary: "كيف يعمل جهاز التوجيه، ولماذا تضعف الإشارة في الغرفة البعيدة.", Language: "ar", CreatedAt: now, UpdatedAt: now,
+			Modules: []course.Module{{ID: "mod_a", Lessons: []course.LessonSummary{{ID: "les_a1", Written: true, VideoState: course.VideoNone}}}},
+		},
 	}
 }

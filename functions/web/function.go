@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
@@ -29,15 +28,5 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
-	return New(Deps{Transport: transport(), Courses: courses, Auth: auth, Chat: chat, Media: media}), nil
-}
-
-// transport keeps connections to the three functions open between requests; the
-// default of two a host would open one for nearly every page. A stream may be
-// silent for long, so only the time to the first byte of an answer is bounded.
-func transport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64
-	t.ResponseHeaderTimeout = 30 * time.Second
-	return t
+	return New(Deps{Courses: courses, Auth: auth, Chat: chat, Media: media}), nil
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
@@ -14,7 +15,7 @@ const maxBody = 8 << 20
 
 // Deps are what web stands on.
 type Deps struct {
-	Transport http.RoundTripper // carries requests to the other functions
+	Transport http.RoundTripper // carries requests to the other functions; nil: a pool of connections
 	Courses   *url.URL          // where they answer: scheme and host
 	Auth      *url.URL          // nil: not there, its addresses answer 404
 	Chat      *url.URL          // nil: the same
@@ -31,6 +32,9 @@ type site struct {
 
 // New makes the handler of the whole site: pages, static files, and the gateway.
 func New(d Deps) http.Handler {
+	if d.Transport == nil {
+		d.Transport = transport()
+	}
 	files := newAssets()
 	s := &site{
 		deps:   d,
@@ -83,6 +87,16 @@ func (s *site) secure(next http.Handler) http.Handler {
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// transport keeps connections to the other functions open between requests; the
+// default of two a host would open one for nearly every page. A stream may be
+// silent for long, so only the time to the first byte of an answer is bounded.
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 64
+	t.ResponseHeaderTimeout = 30 * time.Second
+	return t
 }
 
 func notServed(w http.ResponseWriter, r *http.Request) {

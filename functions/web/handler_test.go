@@ -64,6 +64,9 @@ func TestCoursesShowWhatGoesOn(t *testing.T) {
 	if strings.Contains(page, "job_write") {
 		t.Error("a job that is over is news")
 	}
+	if strings.Contains(page, "crs_gone") {
+		t.Error("a course that was deleted while the list was read is shown")
+	}
 	for _, part := range []string{"style=", "<script>", "onclick", "http://"} {
 		if strings.Contains(page, part) {
 			t.Errorf("the page holds %q", part)
@@ -308,7 +311,7 @@ func TestGatewayEndsStreamsWhenTheProcessStops(t *testing.T) {
 	running, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() {
-		stopped <- edge.Serve(running, listener, New(Deps{Transport: transport(), Courses: mustURL(t, courses.URL)}))
+		stopped <- edge.Serve(running, listener, New(Deps{Courses: mustURL(t, courses.URL)}))
 	}()
 	answer, err := http.Get("http://" + listener.Addr().String() + "/v1/jobs/job_render/events")
 	if err != nil {
@@ -349,7 +352,7 @@ func TestOpenAPIOfTheWhole(t *testing.T) {
 	defer auth.Close()
 	courses := httptest.NewServer(newFakeAPI("").handler())
 	defer courses.Close()
-	site := httptest.NewServer(New(Deps{Transport: transport(), Courses: mustURL(t, courses.URL), Auth: mustURL(t, auth.URL)}))
+	site := httptest.NewServer(New(Deps{Courses: mustURL(t, courses.URL), Auth: mustURL(t, auth.URL)}))
 	defer site.Close()
 
 	answer, body := fetch(t, "GET", site.URL+"/openapi.json", nil)
