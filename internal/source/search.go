@@ -23,21 +23,22 @@ const longestQuery = 1000
 
 // Search finds the passages of a course that a query is about, the best first. The
 // query is what people type: words, "phrases", -exclusions. When no passage holds
-// all of its words, those that hold the most of them come.
+// all of its words, those come that hold the most of them, rare words before common
+// ones.
 func Search(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
 	query = firstRunes(clean(query), longestQuery)
-	hits, err := lexical(ctx, q, organization, course, query, limit)
+	hits, err := allWords(ctx, q, organization, course, query, limit)
 	if err != nil || len(hits) > 0 {
 		return hits, err
 	}
-	return lexical(ctx, q, organization, course, anyWord(query), limit)
+	return anyWord(ctx, q, organization, course, query, limit)
 }
 
-// lexical asks the full text index. Each source is asked in its own language; a word in
+// allWords asks the full text index. Each source is asked in its own language; a word in
 // a heading counts more than one in the text. Rank flags: 1 favors short passages,
 // 32 brings the rank below 1.
-func lexical(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
-	rows, err := q.Query(ctx, `
+func allWords(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
+	return collectHits(q.Query(ctx, `
 		SELECT `+passageColumns+`, ts_rank_cd(p.lexemes, c.query, 1 | 32)
 		FROM (
 			SELECT configuration, websearch_to_tsquery(configuration, $3) AS query
@@ -47,7 +48,50 @@ func lexical(ctx context.Context, q postgres.Querier, organization, course, quer
 		JOIN passages p ON p.configuration = c.configuration AND p.lexemes @@ c.query
 		WHERE p.organization_id = $1 AND p.course_id = $2
 		ORDER BY ts_rank_cd(p.lexemes, c.query, 1 | 32) DESC, p.source_id, p.position
-		LIMIT $4`, organization, course, searchable(query), limit)
+		LIMIT $4`, organization, course, searchable(query), limit))
+}
+
+// queryWords is how many words of a query anyWord looks for.
+const queryWords = 40
+
+// anyWord ranks by the share of the query that a passage holds, where each word weighs
+// the more the fewer passages hold it: "a wall of concrete" is about concrete.
+func anyWord(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
+	words := strings.FieldsFunc(strings.ToLower(searchable(query)), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune("-.'’", r)
+	})
+	return collectHits(q.Query(ctx, `
+		WITH here AS (
+			SELECT passage_id, configuration, lexemes
+			FROM passages
+			WHERE organization_id = $1 AND course_id = $2
+		), word AS (
+			SELECT DISTINCT c.configuration, plainto_tsquery(c.configuration, w) AS query
+			FROM (SELECT DISTINCT configuration FROM here) c, unnest($3::text[]) AS w
+		), found AS (
+			SELECT h.passage_id, w.configuration, w.query, ts_rank(h.lexemes, w.query) AS density
+			FROM word w
+			JOIN here h ON h.configuration = w.configuration AND h.lexemes @@ w.query
+		), rarity AS (
+			SELECT configuration, query, ln(1 + (SELECT count(*) FROM here)::float8 / count(*)) AS weight
+			FROM found
+			GROUP BY configuration, query
+		), ranked AS (
+			SELECT passage_id, sum(weight * (1 + density)) / (SELECT 2 * sum(weight) FROM rarity) AS rank
+			FROM found
+			JOIN rarity USING (configuration, query)
+			GROUP BY passage_id
+			ORDER BY rank DESC, passage_id
+			LIMIT $4)
+		SELECT `+passageColumns+`, r.rank
+		FROM ranked r
+		JOIN passages p USING (passage_id)
+		WHERE p.organization_id = $1
+		ORDER BY r.rank DESC, p.source_id, p.position`,
+		organization, course, words[:min(len(words), queryWords)], limit))
+}
+
+func collectHits(rows pgx.Rows, err error) ([]Hit, error) {
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
@@ -56,12 +100,6 @@ func lexical(ctx context.Context, q postgres.Querier, organization, course, quer
 		return h, err
 	})
 	return hits, postgres.Fault(err)
-}
-
-// anyWord makes a query that one of its words satisfies.
-func anyWord(query string) string {
-	words := strings.FieldsFunc(query, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
-	return strings.Join(words, " or ")
 }
 
 // clean takes out what Postgres cannot hold.

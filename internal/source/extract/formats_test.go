@@ -183,7 +183,7 @@ code p3: ip route
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			doc, err := extractBytes(t, c.format, c.data, DefaultLimits)
+			doc, err := extractBytes(t, c.format, c.data, roomy)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +237,7 @@ func TestColumns(t *testing.T) {
 		left, right = left+" "+l, right+" "+r
 	}
 	page = append(page, ink{"F2", 20, 150, 760, "A title over both columns"})
-	doc, err := extractBytes(t, PDF, pdfFile{pages: [][]ink{page}}.bytes(), DefaultLimits)
+	doc, err := extractBytes(t, PDF, pdfFile{pages: [][]ink{page}}.bytes(), roomy)
 	if err != nil {
 		t.Fatal(err)
 	}
