@@ -12,6 +12,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"lectern.dev/lectern/internal/blob"
+	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film"
@@ -49,9 +50,11 @@ func (f finalizer) handle(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
+	crash.Point("finalize.heard")
 	outcome, err := f.finalize(ctx, object.Name)
 	// Counted by the log: a metric per outcome.
 	slog.InfoContext(ctx, "object finalized", "key", object.Name, "generation", object.Generation, "outcome", outcome, "error", err)
+	crash.Point("finalize.before-ack")
 	return err
 }
 

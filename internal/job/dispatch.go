@@ -34,6 +34,7 @@ func (r *Runner) follow(ctx context.Context, j Job) {
 // Dispatch enqueues the queued steps of a job. It may be called any number of
 // times: a step's task has the same name until the sweep or a resume renews it.
 func (r *Runner) Dispatch(ctx context.Context, organization, job string) error {
+	crash.Point("job.before-dispatch")
 	rows, err := r.DB.Query(ctx, `
 		SELECT j.kind, s.name, s.sends
 		FROM job_steps s JOIN jobs j USING (job_id)

@@ -1,0 +1,254 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lectern.dev/lectern/functions/local/house"
+)
+
+// patience is how long a run may take, crashes and restarts included.
+const patience = 90 * time.Second
+
+// program is this test built with the tag crashpoints, so that it dies where
+// CRASHPOINT says.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "lectern-e2e-")
+	if err != nil {
+		return "", err
+	}
+	scratch = append(scratch, dir)
+	path := filepath.Join(dir, "lectern")
+	if out, err := exec.Command("go", "test", "-c", "-tags", "crashpoints", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	return path, os.Chmod(dir, 0o755)
+})
+
+// platform keeps a process of Lectern alive on a folder, as a supervisor does:
+// each time that it dies it is started again, at the next of points.
+type platform struct {
+	t      *testing.T
+	binary string
+	data   string
+	addr   string
+	points []string
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	deaths int
+	stderr bytes.Buffer
+	ended  chan error // of the present process
+}
+
+func newPlatform(t *testing.T, points ...string) *platform {
+	t.Helper()
+	binary, err := program()
+	if err != nil {
+		missing(t, err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{t: t, binary: binary, data: dataFolder(t), addr: free.Addr().String(), points: points}
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	return p
+}
+
+// start runs the program; after a death an hour has passed, so that the sweep
+// looks at once after what was lost.
+func (p *platform) start() {
+	p.cmd = exec.Command(p.binary)
+	p.cmd.Env = append(os.Environ(), asServer+"="+p.data, atAddress+"="+p.addr, "FIRESTORE_EMULATOR_HOST=", "LOG_LEVEL=ERROR")
+	if p.deaths < len(p.points) {
+		p.cmd.Env = append(p.cmd.Env, "CRASHPOINT="+p.points[p.deaths])
+	}
+	if p.deaths > 0 {
+		p.cmd.Env = append(p.cmd.Env, anHourLater+"=1")
+	}
+	p.cmd.Stderr = &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Error(err)
+		return
+	}
+	p.ended = make(chan error, 1)
+	go func(cmd *exec.Cmd, ended chan error) { ended <- cmd.Wait() }(p.cmd, p.ended)
+}
+
+// revive starts the program again if it has died.
+func (p *platform) revive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case err := <-p.ended:
+		if status, ok := errors.AsType[*exec.ExitError](err); !ok || !status.Sys().(syscall.WaitStatus).Signaled() {
+			p.t.Errorf("the program ended by itself: %v: %s", err, p.stderr.String())
+		}
+		p.deaths++
+		p.start()
+	default:
+	}
+}
+
+// stop ends the program as a deployment does, and gives what it printed.
+func (p *platform) stop() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-p.ended; err != nil {
+		p.t.Errorf("the program did not stop well: %v: %s", err, p.stderr.String())
+	}
+	return p.stderr.String()
+}
+
+// makeCourse has a course made on the platform, revived whenever it dies, and
+// gives the final state and what was printed.
+func (p *platform) makeCourse(t *testing.T) (final []string, printed string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	watching, stopWatching := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for pause(watching) {
+			p.revive()
+		}
+	}()
+	_, err := client{url: "http://" + p.addr}.makeCourse(ctx, "testdata/tea.md", 2)
+	stopWatching()
+	<-watched
+	p.revive() // it may have died at the very end
+	printed = p.stop()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, printed[max(0, len(printed)-4000):])
+	}
+	return p.final(t), printed
+}
+
+// final opens the folder once more and gives the state in which it comes to rest.
+func (p *platform) final(t *testing.T) []string {
+	t.Helper()
+	h := openFolder(t, house.Options{Addr: "127.0.0.1:0", Data: p.data, Sweep: quickly})
+	settle(t, h.Pool())
+	checkInvariants(t, h.Pool(), h.Bucket())
+	return state(t, h.Pool(), h.Bucket())
+}
+
+// undisturbed is the run without a fault: its final state, and how often each
+// point is passed.
+var undisturbed struct {
+	sync.Mutex
+	state  []string
+	points map[string]int
+}
+
+func reference(t *testing.T) (final []string, points map[string]int) {
+	t.Helper()
+	undisturbed.Lock()
+	defer undisturbed.Unlock()
+	if undisturbed.state == nil {
+		final, printed := newPlatform(t, "list").makeCourse(t)
+		undisturbed.state, undisturbed.points = final, count(printed)
+	}
+	return undisturbed.state, undisturbed.points
+}
+
+// count reads what CRASHPOINT=list prints.
+func count(printed string) map[string]int {
+	points := map[string]int{}
+	lines := bufio.NewScanner(strings.NewReader(printed))
+	for lines.Scan() {
+		if name, ok := strings.CutPrefix(lines.Text(), "crashpoint "); ok {
+			points[name]++
+		}
+	}
+	return points
+}
+
+// everyPoint makes TestCrashes die at the first, the middle and the last time that
+// each point is passed, instead of at a few: about ten minutes on two cores.
+//
+//	LECTERN_CRASHPOINTS=all go test -run TestCrashes -timeout 60m ./internal/e2e
+const everyPoint = "LECTERN_CRASHPOINTS"
+
+// few are the points of `make test`: one for each sort of commit, act and answer.
+var few = []string{
+	"source.uploaded", "job.after-commit:2", "run.after-commit", "film.segment-made:3", "film.uploaded", "finalize.before-ack:2",
+}
+
+// F01: the process is killed at a line, and started again. Nothing is lost, and
+// nothing has happened twice: the final state is that of a run without a fault.
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	want, points := reference(t)
+	places := few
+	if os.Getenv(everyPoint) == "all" {
+		places = nil
+		for _, name := range slices.Sorted(maps.Keys(points)) {
+			for _, nth := range slices.Compact([]int{1, (points[name] + 1) / 2, points[name]}) {
+				places = append(places, fmt.Sprintf("%s:%d", name, nth))
+			}
+		}
+	}
+	for _, place := range places {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			p := newPlatform(t, place)
+			got, _ := p.makeCourse(t)
+			if p.deaths != 1 {
+				t.Errorf("it died %d times", p.deaths)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the final state differs (-undisturbed +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The process is killed, and killed again while it makes good what was lost.
+func TestCrashesTwice(t *testing.T) {
+	t.Parallel()
+	want, _ := reference(t)
+	p := newPlatform(t, "film.upload:3", "job.after-commit")
+	got, _ := p.makeCourse(t)
+	if p.deaths != 2 {
+		t.Errorf("it died %d times", p.deaths)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the final state differs (-undisturbed +got):\n%s", diff)
+	}
+}
+
+// F02: of the segments that a killed render had finished at most one is encoded again.
+func TestKilledRenderGoesOn(t *testing.T) {
+	t.Parallel()
+	_, points := reference(t)
+	half := points["film.segment-made"] / 2
+	p := newPlatform(t, fmt.Sprintf("film.segment-made:%d", half), "list")
+	_, printed := p.makeCourse(t)
+	if again := half + count(printed)["film.segment-made"] - points["film.segment-made"]; p.deaths != 1 || again > 1 {
+		t.Errorf("killed %d times after %d of %d segments, it made %d again", p.deaths, half, points["film.segment-made"], again)
+	}
+}
