@@ -79,11 +79,15 @@ func (b *builder) add(block Block) error {
 // line joins the white space of s to single spaces.
 func line(s string) string { return strings.Join(strings.Fields(s), " ") }
 
+// ligatures are letters that a font draws as one. PDFs hold them as characters, which
+// nobody types into a search.
+var ligatures = strings.NewReplacer("ﬀ", "ff", "ﬁ", "fi", "ﬂ", "fl", "ﬃ", "ffi", "ﬄ", "ffl", "ﬅ", "st", "ﬆ", "st")
+
 // clean makes s fit to be stored: valid UTF-8 in composed form, line ends as \n,
-// invisible characters gone, what cannot be shown marked with U+FFFD, no empty
+// ligatures as their letters, invisible characters gone, what cannot be shown marked with U+FFFD, no empty
 // lines around it.
 func clean(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = ligatures.Replace(strings.ToValidUTF8(s, "\uFFFD"))
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':

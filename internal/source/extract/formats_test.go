@@ -279,6 +279,7 @@ func TestCharacters(t *testing.T) {
 		"a NUL in XML":             {DOCX, docxOf("<w:p><w:r><w:t>a&#0;b</w:t></w:r></w:p>"), ""},
 		"decomposed":               {Text, []byte("Gru\u0308ße"), "Grüße"},
 		"soft hyphens, zero width": {Text, []byte("Netz\u00adwerk\u200b und\u00a0mehr"), "Netzwerk und mehr"},
+		"ligatures":                {Text, []byte("eﬃcient ﬁle"), "efficient file"},
 		"line separators":          {Text, []byte("a\u2028b\r\nc\rd"), "a b c d"},
 		"an emoji of many parts":   {Text, []byte("👩\u200d👩\u200d👧"), "👩\u200d👩\u200d👧"},
 		"combining marks":          {Text, []byte("x" + strings.Repeat("\u0301", 3000) + " and words"), "x" + strings.Repeat("\u0301", 3000) + " and words"},

@@ -241,7 +241,7 @@ func (p *pdfParser) end(name string) {
 	switch name {
 	case "text":
 		if p.span != nil {
-			if p.span.text = p.text.String(); strings.TrimSpace(p.span.text) != "" {
+			if p.span.text = strings.ReplaceAll(p.text.String(), "\u00a0", " "); strings.TrimSpace(p.span.text) != "" {
 				p.spans = append(p.spans, *p.span)
 			}
 			p.span = nil

@@ -238,7 +238,7 @@ func (f *reflow) continues(r row) bool {
 		return false // the first line of a paragraph is indented
 	}
 	short := f.last.right < f.last.column.right-0.3*f.last.column.width()
-	return !(short && ended && !unicode.IsLower(first))
+	return !short || !ended
 }
 
 // within tells whether a row in a typewriter face is a line of the open paragraph.

@@ -36,6 +36,7 @@ type found struct {
 
 var (
 	numbering  = regexp.MustCompile(`^(?:(?:chapter|part|appendix|section|kapitel|teil|anhang|chapitre|partie|annexe|capítulo|capitolo|hoofdstuk)?(?:\d+|[ivxlc]+|[a-z])?)$`)
+	caption    = regexp.MustCompile(`^(?i:figure|table|example|listing|abbildung|tabelle|beispiel|tableau|exemple|figura|tabla|tabella|ejemplo|esempio)\s+\d`)
 	partNumber = regexp.MustCompile(`(?i)^(?:chapter|part|appendix|kapitel|teil|anhang|chapitre|partie|annexe|capítulo|capitolo|hoofdstuk)\s+(?:\d+|[ivxlc]+|[a-z])\.?$`)
 )
 
@@ -233,7 +234,7 @@ func (h *headings) at(r, before, after *row) (f found, ok bool) {
 		return f, true
 	}
 	text := r.text()
-	if len(r.cells) > 1 && !mark(r.cells[0].text) && !dotted.MatchString(r.cells[0].text) || admonition.MatchString(text) {
+	if len(r.cells) > 1 && !mark(r.cells[0].text) && !dotted.MatchString(r.cells[0].text) || admonition.MatchString(text) || caption.MatchString(text) {
 		return found{}, false
 	}
 	level, known := h.styles[r.style()]
