@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := quiet(ctx); err != nil {
+	if err := logTo(ctx, o); err != nil {
 		return err
 	}
 	h, err := house.Open(ctx, house.Options{Addr: o.addr, Data: o.data})
@@ -63,16 +64,27 @@ func run(ctx context.Context, args []string) (err error) {
 	return serve(ctx, h, o)
 }
 
-// quiet sends the log to standard error, where only what needs a person is shown
-// unless LOG_LEVEL says otherwise.
-func quiet(ctx context.Context) error {
+// logTo sends the log to standard error, where only what needs a person is shown
+// unless LOG_LEVEL says otherwise. With -from that is for the one sentence of a
+// failure, and the log is a file in the data folder.
+func logTo(ctx context.Context, o options) error {
 	var c struct {
 		Level slog.Level `env:"LOG_LEVEL, default=WARN"`
 	}
 	if err := edge.Load(ctx, &c); err != nil {
 		return usage("%s", err)
 	}
-	slog.SetDefault(edge.Logger(os.Stderr, c.Level, ""))
+	out := os.Stderr
+	if len(o.from) > 0 {
+		err := os.MkdirAll(o.data, 0o755)
+		if err == nil {
+			out, err = os.OpenFile(filepath.Join(o.data, "lectern.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("the data folder cannot be used: %w", err)
+		}
+	}
+	slog.SetDefault(edge.Logger(out, c.Level, ""))
 	return nil
 }
 

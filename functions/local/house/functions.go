@@ -50,6 +50,7 @@ func (h *House) functions() (f functions, err error) {
 		DB: h.pool, Bucket: h.bucket, Board: h.board,
 		Runner:       &job.Runner{DB: h.pool, Queue: h.queue, Board: h.board},
 		Authenticate: courses.BuiltIn,
+		StartRender:  film.StartRender, StartRenders: film.StartRenders,
 	})
 	return f, nil
 }
