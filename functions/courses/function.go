@@ -9,6 +9,7 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
@@ -64,6 +65,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		DB: db, Bucket: bucket, Board: board, TrustedOrigins: c.TrustedOrigins,
 		Runner:       &job.Runner{DB: db, Queue: tasks, Board: board},
 		Authenticate: BuiltIn,
+		StartRender:  film.StartRender, StartRenders: film.StartRenders,
 	}), nil
 }
 

@@ -26,6 +26,7 @@ type Deps struct {
 	Authenticate   edge.Authenticator
 	TrustedOrigins []string
 
+	// film's functions of these names.
 	StartRender  func(ctx context.Context, r *job.Runner, p account.Principal, lesson string) (job.Job, error)
 	StartRenders func(ctx context.Context, r *job.Runner, p account.Principal, course string) (job.Job, error)
 }
@@ -61,7 +62,7 @@ func newAPI(d Deps) *edge.API {
 	edge.Register(api, remove("delete-lesson", "/v1/lessons/{lesson}", "Delete a lesson", "With its slides, questions and videos."), s.deleteLesson)
 
 	edge.Register(api, get("get-slides", "/v1/lessons/{lesson}/slides", "Read a lesson's slides", "In order. Their version is the lesson's."), s.getSlides)
-	edge.Register(api, put("set-slides", "/v1/lessons/{lesson}/slides", "Replace a lesson's slides", "A slide that names its id keeps it; one without an id is new; one that is not named is gone."), s.setSlides)
+	edge.Register(api, large(put("set-slides", "/v1/lessons/{lesson}/slides", "Replace a lesson's slides", "A slide that names its id keeps it; one without an id is new; one that is not named is gone.")), s.setSlides)
 	edge.Register(api, patch("update-slide", "/v1/lessons/{lesson}/slides/{slide}", "Change a slide", patches), s.updateSlide)
 	edge.Register(api, get("get-questions", "/v1/lessons/{lesson}/questions", "Read a lesson's questions", "In order. Their version is the lesson's."), s.getQuestions)
 	edge.Register(api, put("set-questions", "/v1/lessons/{lesson}/questions", "Replace a lesson's questions", "A question that names its id keeps it; one without an id is new; one that is not named is gone."), s.setQuestions)
@@ -121,6 +122,12 @@ func patch(id, path, summary, description string) huma.Operation {
 
 func remove(id, path, summary, description string) huma.Operation {
 	return operation(http.MethodDelete, id, path, summary, description, http.StatusNoContent)
+}
+
+// large lets an operation take bodies up to maxBody; others take 1 MiB.
+func large(op huma.Operation) huma.Operation {
+	op.MaxBodyBytes = maxBody
+	return op
 }
 
 func with(op huma.Operation, status int) huma.Operation {

@@ -198,6 +198,25 @@ func TestListsPage(t *testing.T) {
 	}
 }
 
+func TestTheLargestLessonFits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	slide := pointsSlide("Long")
+	var narration []any
+	for range course.MaxSentences {
+		narration = append(narration, map[string]any{"text": strings.Repeat("é", 1000), "reveals": 1})
+	}
+	slide["narration"] = narration
+	slides := make([]any, course.MaxSlides)
+	for i := range slides {
+		slides[i] = slide
+	}
+	at := "/v1/lessons/" + r.course(1, 1).Modules[0].Lessons[0].ID + "/slides"
+	r.do("PUT", at, map[string]any{"items": slides}).want(200)
+	r.do("PUT", at, map[string]any{"items": append(slides, slide)}).want(422)
+	r.do("PUT", at, `{"items":"`+strings.Repeat("x", maxBody)+`"}`).want(413)
+}
+
 // Every text that can be stored comes back exactly; every other is refused with a reason.
 func TestTextIsKeptExactlyOrRefused(t *testing.T) {
 	t.Parallel()
@@ -228,6 +247,9 @@ func TestADeletionTakesVideosAndJobsAlong(t *testing.T) {
 	r := newRig(t)
 	c := r.course(1, 2)
 	first, second := c.Modules[0].Lessons[0].ID, c.Modules[0].Lessons[1].ID
+	r.do("POST", "/v1/lessons/"+first+"/renders", nil).want(409) // nothing to film yet
+	r.do("POST", "/v1/courses/"+c.ID+"/renders", nil).want(409)
+	r.do("PUT", "/v1/lessons/"+first+"/slides", map[string]any{"items": []any{pointsSlide("A")}}).want(200)
 	r.publish(first)
 	r.publish(second)
 	l := into[course.Lesson](r.do("GET", "/v1/lessons/"+first, nil).want(200))

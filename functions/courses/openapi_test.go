@@ -13,6 +13,7 @@ import (
 
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
 	"lectern.dev/lectern/internal/postgres"
@@ -103,7 +104,7 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Authenticate: BuiltIn}
+	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Authenticate: BuiltIn, StartRender: film.StartRender, StartRenders: film.StartRenders}
 	d.Runner = &job.Runner{DB: db, Queue: new(queue.Memory), Board: d.Board}
 	r := &rig{t: t, api: newAPI(d), Handler: New(d)}
 	for _, o := range r.operations() {

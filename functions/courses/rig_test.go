@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/internal/account"
@@ -17,9 +16,9 @@ import (
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
-	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/source"
@@ -58,38 +57,11 @@ func newRig(t testing.TB) *rig {
 			}
 			return nil, fault.New(fault.Unauthenticated, "Sign in first.")
 		},
-		StartRender: func(ctx context.Context, r *job.Runner, p account.Principal, lesson string) (job.Job, error) {
-			l, err := course.GetLesson(ctx, r.DB, p.Organization, lesson)
-			if err != nil {
-				return job.Job{}, err
-			}
-			return testJob(ctx, r, p, job.Render, lesson, l.CourseID)
-		},
-		StartRenders: func(ctx context.Context, r *job.Runner, p account.Principal, course string) (job.Job, error) {
-			return testJob(ctx, r, p, job.Render, course, course)
-		},
+		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}
 	r.api = newAPI(d)
 	r.Handler = New(d)
 	return r
-}
-
-// testJob is a job of one step on a subject.
-func testJob(ctx context.Context, r *job.Runner, p account.Principal, kind job.Kind, subject, courseID string) (j job.Job, err error) {
-	if err := course.Exists(ctx, r.DB, p.Organization, courseID); err != nil {
-		return job.Job{}, err
-	}
-	err = postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
-		j, _, err = job.Start(ctx, tx, job.NewJob{
-			Organization: p.Organization, User: p.User, Kind: kind, Subject: subject, CourseID: courseID, Content: "c",
-			Message: "Waiting", Steps: []job.NewStep{{Name: "only", Kind: string(kind), Subject: subject, Content: "c"}},
-		})
-		return err
-	})
-	if err != nil {
-		return job.Job{}, err
-	}
-	return j, r.Dispatch(ctx, p.Organization, j.ID)
 }
 
 // answered is a response that has been read.
