@@ -276,7 +276,7 @@ func TestWrongTasks(t *testing.T) {
 
 func TestModels(t *testing.T) {
 	t.Parallel()
-	if m, err := generate.NewModel(generate.OpenAI{Model: "x"}); err != nil || m != (llm.Model(offline.Model{})) {
+	if m, err := generate.NewModel(generate.OpenAI{Model: "x"}); err != nil || m != llm.Model(offline.Model{}) {
 		t.Errorf("%T, %v", m, err)
 	}
 	if m, err := generate.NewModel(generate.OpenAI{APIKey: "key"}); err != nil || m.Name() != openai.DefaultModel {

@@ -39,6 +39,7 @@ type faults struct {
 func (f *faults) fail(format string, args ...any) {
 	f.grave = append(f.grave, fmt.Sprintf(format, args...))
 }
+
 func (f *faults) mind(format string, args ...any) {
 	f.minor = append(f.minor, fmt.Sprintf(format, args...))
 }

@@ -68,11 +68,12 @@ func (c *checker) special(s *course.Slide) *claim {
 	case course.CodeSlide:
 		return &claim{kind: "code", slide: s, shown: s.Code.Text, evidence: &s.Code.Evidence, check: verbatim(s.Code.Text, &s.Code.Evidence)}
 	case course.TableSlide:
-		cells := strings.Join(s.Table.Header, "\n")
+		var cells strings.Builder
+		cells.WriteString(strings.Join(s.Table.Header, "\n"))
 		for _, r := range s.Table.Rows {
-			cells += "\n" + strings.Join(r, "\n")
+			cells.WriteString("\n" + strings.Join(r, "\n"))
 		}
-		return &claim{kind: "table", slide: s, shown: cells, evidence: &s.Table.Evidence, check: verbatim(cells, &s.Table.Evidence)}
+		return &claim{kind: "table", slide: s, shown: cells.String(), evidence: &s.Table.Evidence, check: verbatim(cells.String(), &s.Table.Evidence)}
 	case course.QuoteSlide:
 		return &claim{kind: "quote", slide: s, shown: s.Quote.Text, evidence: &s.Quote.Evidence, check: verbatim(s.Quote.Text, &s.Quote.Evidence)}
 	}

@@ -3,6 +3,7 @@ package authoring
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -64,9 +65,7 @@ func (t *task) inputs(more map[string]string) map[string]string {
 		"course": t.brief.Title, "audience": t.brief.Audience,
 		"lesson": t.lesson.Title, "language": t.lesson.Language,
 	}
-	for k, v := range more {
-		in[k] = v
-	}
+	maps.Copy(in, more)
 	return in
 }
 

@@ -113,11 +113,11 @@ func (l *language) dropAsides(s string) string {
 			continue
 		}
 		aside := s[i+2:]
-		end := strings.Index(aside, ", ")
-		if end < 0 || countWords(aside[:end]) > 12 {
+		before, after, ok := strings.Cut(aside, ", ")
+		if !ok || countWords(before) > 12 {
 			continue
 		}
-		rest := strings.TrimSpace(aside[end+2:])
+		rest := strings.TrimSpace(after)
 		ws := tokenize(rest)
 		// After the aside the sentence must go on with its verb, else the comma was part of a list.
 		if len(ws) > 2 && l.verbs[ws[0]] && unicode.IsLower([]rune(rest)[0]) && !strings.Contains(s[:i], ",") {

@@ -34,8 +34,8 @@ func Run(t *testing.T, m llm.Model, req llm.Request) {
 		}
 	})
 	t.Run("has a name", func(t *testing.T) {
-		if m.Name() == "" || m.Name() != m.Name() {
-			t.Errorf("name %q", m.Name())
+		if first, again := m.Name(), m.Name(); first == "" || first != again {
+			t.Errorf("names %q, %q", first, again)
 		}
 	})
 	t.Run("ends with its context", func(t *testing.T) {
