@@ -257,6 +257,11 @@ func TestADocumentBecomesPassages(t *testing.T) {
 func TestTenancy(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	for _, other := range [][2]string{{organization, "crs_2"}, {"org_other", "crs_other"}} { // they have the like of it
+		own := d.read(t, "own.md", "# Own\n\nA bridge is not what the others have here, and it is in the garden.\n")
+		d.exec(t, `UPDATE sources SET organization_id = $2, course_id = $3 WHERE source_id = $1`, own.ID, other[0], other[1])
+		d.exec(t, `UPDATE passages SET organization_id = $2, course_id = $3 WHERE source_id = $1`, own.ID, other[0], other[1])
+	}
 	s := d.read(t, "routers.md", routers)
 	passage := d.passages(t, s)[0].ID
 	for _, who := range [][2]string{{"org_other", "crs_1"}, {"org_other", "crs_other"}, {organization, "crs_2"}} {
@@ -268,14 +273,18 @@ func TestTenancy(t *testing.T) {
 		if found, err := l.Passages(t.Context(), org, course, []source.Part{{Source: s.ID, To: 10}}); len(found) > 0 || err != nil {
 			t.Errorf("%v: passages: %v, %v", who, found, err)
 		}
-		if found, err := l.Sections(t.Context(), org, course); len(found) > 0 || err != nil {
+		found, err := l.Sections(t.Context(), org, course)
+		if err != nil || slices.ContainsFunc(found, func(f source.Section) bool { return f.Source == s.ID }) {
 			t.Errorf("%v: sections: %v, %v", who, found, err)
 		}
-		if found, err := source.Search(t.Context(), d.db, org, course, "router", 10); len(found) > 0 || err != nil {
-			t.Errorf("%v: search: %v, %v", who, found, err)
+		for _, query := range []string{"router", "router submarine"} {
+			if found, err := source.Search(t.Context(), d.db, org, course, query, 10); len(found) > 0 || err != nil {
+				t.Errorf("%v: search: %v, %v", who, found, err)
+			}
 		}
-		if found, err := source.List(t.Context(), d.db, org, course); len(found) > 0 || err != nil {
-			t.Errorf("%v: list: %v, %v", who, found, err)
+		listed, err := source.List(t.Context(), d.db, org, course)
+		if err != nil || slices.ContainsFunc(listed, func(l source.Source) bool { return l.ID == s.ID }) {
+			t.Errorf("%v: list: %v, %v", who, listed, err)
 		}
 	}
 	if _, err := source.Get(t.Context(), d.db, "org_other", s.ID); !fault.Is(err, fault.NotFound) {
@@ -380,6 +389,21 @@ func TestDeleteDuringReading(t *testing.T) {
 	err = d.db.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM passages), (SELECT count(*) FROM deletions WHERE prefix = 'sources/' || $1 || '/')`, s.ID).Scan(&passages, &deletions)
 	if err != nil || passages != 0 || deletions != 1 {
 		t.Errorf("%d passages and %d deletions, %v", passages, deletions, err)
+	}
+}
+
+// What was read from a file that has been replaced meanwhile is not stored.
+func TestReplacedDuringReading(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	s, task := d.upload(t, "routers.md", routers)
+	_ = d.runner.Execute(t.Context(), task, func(ctx context.Context, run *job.Run) (job.Result, error) {
+		result, err := d.reader.Read(ctx, run)
+		d.exec(t, `UPDATE sources SET generation = generation + 1 WHERE source_id = $1`, s.ID)
+		return result, err
+	})
+	if now := d.get(t, s.ID); now.State == source.Ready || len(d.passages(t, s)) > 0 {
+		t.Errorf("stored: %+v", now)
 	}
 }
 

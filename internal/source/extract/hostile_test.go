@@ -63,6 +63,7 @@ func TestRefusals(t *testing.T) {
 		"ZIP as text":          {Text, word, "it is a ZIP archive"},
 		"binary as text":       {Text, []byte("\x01\x02\x03\x04\x05\x06\x00\x00\x10 abc"), "binary data"},
 		"XML with a DTD":       {DOCX, zipOf(map[string]string{docxMain: `<!DOCTYPE x [<!ENTITY a "b">]><w:document><w:body><w:p><w:r><w:t>&a;</w:t></w:r></w:p></w:body></w:document>`}), "damaged"},
+		"XML with a far DTD":   {DOCX, zipOf(map[string]string{docxMain: `<!DOCTYPE x SYSTEM "http://127.0.0.1/x"><w:document><w:body><w:p><w:r><w:t>a</w:t></w:r></w:p></w:body></w:document>`}), "damaged"},
 		"part that is no XML":  {DOCX, zipOf(map[string]string{docxMain: "<w:document><w:body>"}), "damaged"},
 		"presentation without": {PPTX, zipOf(map[string]string{pptxMain: `<p:presentation xmlns:r="r"><p:sldIdLst><p:sldId r:id="rId9"/></p:sldIdLst></p:presentation>`}), "no text"},
 	} {
@@ -124,7 +125,7 @@ func TestArchiveBombs(t *testing.T) {
 		"overlapping":    {DOCX, patch(two, 1, 42, 0), errExpands.Message},
 		"claims 4 GB":    {DOCX, patch(two, 0, 24, 0xfffffff0), errExpands.Message},
 		"claims 3 bytes": {DOCX, patch(two, 0, 24, 3), errBroken.Message},
-		"deep elements":  {DOCX, docxOf(strings.Repeat("<w:p>", 10_000)), errBroken.Message},
+		"deep elements":  {DOCX, docxOf(wordParagraph("x", "a") + strings.Repeat("<w:p>", 1000) + strings.Repeat("</w:p>", 1000)), errBroken.Message},
 		"strange names":  {DOCX, zipOf(evil), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
