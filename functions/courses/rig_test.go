@@ -34,7 +34,6 @@ type rig struct {
 	queue  *queue.Memory
 	runner *job.Runner
 	api    *edge.API
-	org    string // who asks; changed by as
 }
 
 var stranger = account.Principal{Organization: "org_other", User: "user_other", Role: account.Owner}
