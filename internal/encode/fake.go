@@ -22,7 +22,7 @@ type Fake struct {
 
 type note struct {
 	Media  Media
-	Hashes []uint32 // checksums of the luma of each part's first and last picture
+	Hashes []uint32 // checksums of the luma of each part's last picture
 }
 
 // Fail makes every later call give err; nil ends that.
@@ -50,7 +50,7 @@ func (f *Fake) begin(ctx context.Context, pictures, sounds int) error {
 	return ctx.Err()
 }
 
-// Picture draws the first frame and the last, which is quick, and keeps their checksums.
+// Picture draws the last frame alone, which is quick, and keeps its checksum.
 func (f *Fake) Picture(ctx context.Context, dst string, reel Reel) error {
 	if err := f.begin(ctx, 1, 0); err != nil {
 		return err
@@ -62,13 +62,11 @@ func (f *Fake) Picture(ctx context.Context, dst string, reel Reel) error {
 		Duration: reel.Duration(), PictureEnd: reel.Duration(),
 		Picture: "h264 High", Width: reel.Width, Height: reel.Height,
 	}}
-	for _, frame := range []Frame{reel.Frames[0], reel.Frames[len(reel.Frames)-1]} {
-		img, err := frame.Draw()
-		if err != nil {
-			return err
-		}
-		n.Hashes = append(n.Hashes, crc32.ChecksumIEEE(img.Y))
+	img, err := reel.Frames[len(reel.Frames)-1].Draw()
+	if err != nil {
+		return err
 	}
+	n.Hashes = append(n.Hashes, crc32.ChecksumIEEE(img.Y))
 	return n.write(dst)
 }
 

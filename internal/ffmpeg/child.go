@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,10 +17,15 @@ import (
 	"lectern.dev/lectern/internal/fault"
 )
 
-// stallLimit is how long a child may do nothing that we can see before it counts as hung.
-const stallLimit = 8 * time.Second
+// A child counts as hung when it neither takes input, nor writes, nor uses the
+// processor for stallLimit, or only uses the processor for busyLimit. On a machine
+// with too much to do it is slow, but not hung.
+const (
+	stallLimit = 8 * time.Second
+	busyLimit  = 2 * time.Minute
+)
 
-var errStalled = errors.New("no sign of life for " + stallLimit.String())
+var errStalled = errors.New("no sign of life")
 
 // child is one run of ffmpeg or ffprobe with limits: it lives in a process group
 // of its own, which is killed whole when ctx ends or the child stalls.
@@ -57,12 +64,14 @@ func (c child) run(ctx context.Context) ([]byte, error) {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		alive.watch(ctx, c.stall, func() { stop(errStalled) })
+		alive.watch(ctx, cmd.Process.Pid, c.stall, func() { stop(errStalled) })
 	}()
 
 	var fed error
 	if c.feed != nil {
-		fed = c.feed(alive.writer(stdin))
+		alive.ours.Store(true)
+		fed = c.feed(alive.input(stdin))
+		alive.ours.Store(false)
 		if fed != nil && !errors.Is(fed, syscall.EPIPE) {
 			stop(fed) // our own failure: the child waits for input that never comes
 		}
@@ -96,34 +105,70 @@ func (c child) verdict(err, fed, cause error, complaint string) error {
 }
 
 // pulse is when something last moved.
-type pulse struct{ last atomic.Int64 }
+type pulse struct {
+	last atomic.Int64 // Unix time in ns
+	ours atomic.Bool  // the child waits for input that we are making
+}
 
 func (p *pulse) beat() { p.last.Store(time.Now().UnixNano()) }
 
-// writer passes on to w; each write and each accepted byte is a sign of life.
+// writer takes the child's output; all of it is a sign of life.
 func (p *pulse) writer(w io.Writer) io.Writer {
 	return writerFunc(func(b []byte) (int, error) {
 		p.beat()
-		n, err := w.Write(b)
-		p.beat()
-		return n, err
+		return w.Write(b)
 	})
 }
 
-func (p *pulse) watch(ctx context.Context, limit time.Duration, stalled func()) {
+// input passes on to the child: as long as that takes, it is the child's turn.
+func (p *pulse) input(w io.Writer) io.Writer {
+	return writerFunc(func(b []byte) (int, error) {
+		p.beat()
+		p.ours.Store(false)
+		defer p.ours.Store(true)
+		return w.Write(b)
+	})
+}
+
+func (p *pulse) watch(ctx context.Context, pid int, limit time.Duration, stalled func()) {
 	tick := time.NewTicker(limit / 8)
 	defer tick.Stop()
+	worked := p.last.Load()
+	used := processorTime(pid)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			if now.UnixNano()-p.last.Load() > int64(limit) {
-				stalled()
-				return
-			}
+		case <-tick.C:
+		}
+		now := time.Now().UnixNano()
+		if p.ours.Load() {
+			p.beat()
+		}
+		if u := processorTime(pid); u != used {
+			used, worked = u, now
+		}
+		idle := now - max(p.last.Load(), worked)
+		if idle > int64(limit) || now-p.last.Load() > int64(busyLimit) {
+			stalled()
+			return
 		}
 	}
+}
+
+// processorTime gives the two counters of a process's processor time (proc(5):
+// fields 14 and 15, counted after the name in parentheses), to be compared; empty
+// where there is no /proc.
+func processorTime(pid int) string {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return ""
+	}
+	return fields[11] + " " + fields[12]
 }
 
 type writerFunc func([]byte) (int, error)

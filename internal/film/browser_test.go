@@ -58,7 +58,7 @@ func TestChromiumPlaysAndSeeks(t *testing.T) {
 	t.Parallel()
 	need(t, "ffmpeg", "ffprobe", "chromium")
 	s := studio(t, film.Deps{Bucket: &blob.Memory{}, Speaker: &speech.Fake{Pace: 200 * time.Millisecond}, Encoder: ffmpeg.Encoder{}})
-	script := lesson(4, 3)
+	script := lesson(3, 3)
 	f, err := s.Make(t.Context(), script, nil)
 	if err != nil {
 		t.Fatal(err)

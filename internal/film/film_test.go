@@ -262,22 +262,22 @@ func TestSegmentsAreReused(t *testing.T) {
 			t.Errorf("%s: %d pictures, %d sounds, %d sentences; want %d, %d, %d", what, p, s, n, pictures, sounds, sentences)
 		}
 	}
-	check("the first film", lesson(5, 2), 6, 6, 10)
-	check("the same again", lesson(5, 2), 0, 0, 0)
+	check("the first film", lesson(4, 2), 5, 5, 8)
+	check("the same again", lesson(4, 2), 0, 0, 0)
 
-	script := lesson(5, 2)
+	script := lesson(4, 2)
 	script.Slides[2].Points[0].Text = "Another point"
 	check("a changed slide costs itself and the fade into the next", script, 2, 0, 0)
 
-	script = lesson(5, 2)
+	script = lesson(4, 2)
 	script.Slides[2].Narration[1].Text = "Quite another sentence."
 	check("a changed sentence costs its slide", script, 1, 1, 1)
 
-	script = lesson(5, 2)
+	script = lesson(4, 2)
 	script.Slides[2].Points[0].Evidence = []course.Evidence{{Passage: "psg_1"}}
 	check("what a point rests on is not seen", script, 0, 0, 0)
 
-	script = lesson(5, 2)
+	script = lesson(4, 2)
 	script.Slides[1], script.Slides[3] = script.Slides[3], script.Slides[1]
 	if _, _, sentences := make(script); sentences != 0 {
 		t.Errorf("another order: %d sentences spoken again", sentences)
@@ -412,8 +412,8 @@ func TestCancel(t *testing.T) {
 	s := studio(t, film.Deps{Bucket: &blob.Memory{}, Speaker: &speech.Fake{}, Encoder: ffmpeg.Encoder{}, TempDir: dir})
 	ctx, cancel := context.WithCancel(t.Context())
 	var canceled time.Time
-	_, err := s.Make(ctx, lesson(30, 4), func(done, _ int, _ string) {
-		if done == 33 { // the second picture of 31 is done, others are in the making
+	_, err := s.Make(ctx, lesson(20, 2), func(done, _ int, _ string) {
+		if done == 23 { // the second picture of 21 is done, others are in the making
 			canceled = time.Now()
 			cancel()
 		}
@@ -431,14 +431,14 @@ func TestCancel(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	need(t, "ffmpeg", "ffprobe")
-	for _, size := range []string{"64k", "600k", "900k"} {
+	for _, size := range []string{"64k", "800k"} {
 		dir := t.TempDir()
 		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 			t.Skip("tmpfs cannot be mounted here: ", err)
 		}
 		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 		s := studio(t, film.Deps{Bucket: &blob.Memory{}, Speaker: &speech.Fake{Pace: 20 * time.Millisecond}, Encoder: ffmpeg.Encoder{}, TempDir: dir})
-		_, err := s.Make(t.Context(), lesson(4, 2), nil)
+		_, err := s.Make(t.Context(), lesson(3, 2), nil)
 		if !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.Message(err), "not enough space") {
 			t.Errorf("%s: %v", size, err)
 		}

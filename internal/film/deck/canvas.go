@@ -40,6 +40,9 @@ func clear(dst *image.RGBA, ink color.RGBA) {
 
 // convert writes the rows from y0 to y1 of src as 4:2:0 BT.709 in limited range,
 // which is what players expect of HD video. Rows begin and end at even numbers.
+// The race detector would look at every one of two million pixels for half a second.
+//
+//go:norace
 func convert(dst *image.YCbCr, src *image.RGBA, y0, y1 int) {
 	// ITU-R BT.709 in 16-bit fixed point: Kr = 0.2126, Kb = 0.0722, luma 16–235, chroma 16–240.
 	const (
@@ -81,6 +84,8 @@ func Blend(dst, from, to *image.YCbCr, part, whole int) {
 }
 
 // mix works on eight bytes at a time: the even and the odd ones, each with room for its product.
+//
+//go:norace
 func mix(dst, from, to []byte, weight uint64) {
 	const even, half = 0x00ff00ff00ff00ff, 0x0080008000800080
 	from, to = from[:len(dst)], to[:len(dst)]

@@ -1,6 +1,7 @@
 package deck
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"math"
@@ -141,7 +142,7 @@ func TestOddCharacters(t *testing.T) {
 	d := open(t)
 	for _, text := range []string{
 		"party 🎉👩‍👩‍👧 ✅", strings.Repeat("a\u0301\u0302\u0303", 300), "\u202eevil\u202c", "\ufeff\u200b\u200d", "\xff\xfe broken", "", "   ", "\U000e0001",
-		strings.Repeat("w", 300), strings.Repeat("لا", 150), "١٢٣ abc ٤٥٦", "\u0600", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "ﷺ ﷽",
+		strings.Repeat("w", 300), strings.Repeat("لا", 150), "١٢٣ abc ٤٥٦ \u0600 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 ﷺ ﷽",
 	} {
 		s := course.Slide{Kind: course.PointsSlide, Title: text, Points: []course.Point{{Text: text}, {Text: text}}}
 		within(t, d, page(s), fmt.Sprintf("%.40q", text))
@@ -160,7 +161,7 @@ func TestNothingOverflows(t *testing.T) {
 			return strings.Join(rapid.SliceOfN(word, 1, words).Draw(t, "words"), " ")
 		})
 	}
-	checks := 12
+	checks := 6
 	if testing.Short() {
 		checks = 3
 	}
@@ -309,12 +310,17 @@ func slides() map[string]course.Slide {
 	}
 }
 
-// inked counts the pixels of a part that are neither paper nor the footer's line.
+// inked counts the pixels of a part that are not paper.
 func inked(img *image.RGBA, part image.Rectangle) int {
 	n := 0
+	blank := bytes.Repeat([]byte{paper.R, paper.G, paper.B, paper.A}, part.Dx())
 	for y := part.Min.Y; y < part.Max.Y; y++ {
-		for x := part.Min.X; x < part.Max.X; x++ {
-			if img.RGBAAt(x, y) != paper {
+		row := img.Pix[img.PixOffset(part.Min.X, y):][:4*part.Dx()]
+		if bytes.Equal(row, blank) { // most rows are
+			continue
+		}
+		for x := 0; x < len(row); x += 4 {
+			if string(row[x:x+4]) != string(blank[:4]) {
 				n++
 			}
 		}
