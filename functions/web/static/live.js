@@ -86,8 +86,7 @@ function left(seconds) {
 function finish(job) {
   const title = cards().find((card) => card.dataset.job === job.id)?.querySelector("h3")?.textContent ?? "The work";
   announce(`${title}: ${{ succeeded: "done", canceled: "canceled" }[job.state] ?? "failed"}.`);
-  if (job.state === "succeeded" && document.querySelector("[data-no-video]")) location.reload(); // the player comes with the page
-  else refresh();
+  refresh();
 }
 
 function announce(text) {
@@ -115,6 +114,10 @@ function refresh() {
 }
 
 function takeOver(fresh) {
+  if (document.querySelector("[data-no-video]") && fresh.querySelector("video")) {
+    location.reload(); // the player and its scripts come with the page
+    return;
+  }
   const focused = document.activeElement?.id;
   for (const old of document.querySelectorAll("[data-live]")) {
     const part = fresh.querySelector(`[data-live="${old.dataset.live}"]`);
