@@ -2,6 +2,7 @@ package offline
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -86,21 +87,13 @@ func (l *language) dropFillers(s string) string {
 func (l *language) hasVerb(ws []string) bool {
 	for i, w := range ws {
 		switch {
-		case i > 0 && l.verbs[w], i > 0 && l.looksLikeVerb(ws, i):
+		case i > 0 && l.verbs[w]:
 			return true
 		case i > 0 && l.relatives[w]:
 			return false
 		}
 	}
 	return false
-}
-
-// looksLikeVerb guesses by the ending: in English a word in -s behind a noun that has
-// none, "A modem translates". Other languages rely on their lists.
-func (l *language) looksLikeVerb(ws []string, i int) bool {
-	w, before := ws[i], ws[i-1]
-	return l.tag == "en" && i+1 < len(ws) && len(w) > 4 && strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss") && !strings.HasSuffix(w, "us") &&
-		!strings.HasSuffix(w, "'s") && !l.stop[w] && !l.stop[before] && !strings.HasSuffix(before, "s") && ws[i+1] != "of"
 }
 
 func opensLikeSentence(s string) bool {
@@ -119,6 +112,10 @@ func balanced(s string) bool {
 func (l *language) pointsElsewhere(s string) bool {
 	ws := tokenize(s)
 	if len(ws) == 0 || l.dangling[ws[0]] || strings.Contains(s, "?") {
+		return true
+	}
+	said := strings.ToLower(strings.ReplaceAll(s, "’", "'"))
+	if slices.ContainsFunc(l.referrals, func(r string) bool { return strings.Contains(said, r) }) {
 		return true
 	}
 	if last := ws[len(ws)-1]; l.deictic[last] || l.endings[last] {

@@ -17,7 +17,7 @@ func (l *language) title(heading string) string {
 		}
 		t = shorter
 	}
-	t = strings.TrimSpace(strings.TrimRight(t, ":.¶ "))
+	t = strings.TrimSpace(strings.TrimRight(t, ":.¶- "))
 	if utf8.RuneCountInString(t) <= longestTitle {
 		return t
 	}

@@ -24,6 +24,7 @@ type language struct {
 	connectives   []string // openings that can be left out without a loss
 	numbered      set      // what is followed by a number when it points elsewhere: "Figure 3"
 	pointing      set      // words that point elsewhere in the document
+	referrals     []string // turns of phrase that send the reader somewhere: "for more information"
 	chatter       set      // the author talking of himself or of the book
 	deictic       set      // words that point back when they stand near the start
 	endings       set      // last words that count on a sentence before: "contains all four"
@@ -84,7 +85,7 @@ var languages = sync.OnceValue(func() map[string]*language {
 
 func parseLanguage(tag string, data []byte) (*language, error) {
 	var f struct {
-		Stop, Dangling, Connectives, Numbered, Pointing, Chatter, Deictic, Endings, Fillers, Relatives, Openings, Subordinate, Cuts,
+		Stop, Dangling, Connectives, Numbered, Pointing, Referrals, Chatter, Deictic, Endings, Fillers, Relatives, Openings, Subordinate, Cuts,
 		Conditions, Verbs, Definitions, DefinitionsPlural, Articles, Definite, Past, Abbreviations, FrontMatter, Counters string
 		Phrases map[string][]string
 	}
@@ -106,6 +107,7 @@ func parseLanguage(tag string, data []byte) (*language, error) {
 		connectives:   list(f.Connectives),
 		numbered:      words(f.Numbered),
 		pointing:      words(f.Pointing),
+		referrals:     list(f.Referrals),
 		chatter:       words(f.Chatter),
 		deictic:       words(f.Deictic),
 		endings:       words(f.Endings),

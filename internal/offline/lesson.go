@@ -134,7 +134,7 @@ func cheapestJoin(topics []topic) int {
 	price := func(i int) int {
 		a, b := topics[i], topics[i+1]
 		lost := max(len(a.path), len(b.path)) - len(commonPath(a.path, b.path))
-		p := lost*12 + len(a.sentences) + len(b.sentences)
+		p := lost*25 + len(a.sentences) + len(b.sentences)
 		if len(a.sentences) < goodPoints || len(b.sentences) < goodPoints {
 			p -= 1000
 		}
@@ -231,7 +231,7 @@ func (w *writer) said(s *sentence) bool {
 }
 
 // slideTitle is the heading that most of the sentences stand under, among those
-// that no slide before has. A name that the sentences share, or a number, sets a
+// that no slide before has. A term that the sentences share, or a number, sets a
 // slide apart when all its headings are taken.
 func (w *writer) slideTitle(t topic, chosen []*sentence) string {
 	if w.titles == nil {
@@ -263,13 +263,18 @@ func (w *writer) slideTitle(t topic, chosen []*sentence) string {
 	heading := headings[0]
 	for _, term := range w.keyTerms(chosen) {
 		title := heading + ": " + term
-		if isName(term) && share(w.terms(heading), w.terms(term)) == 0 && w.titles[title] == 0 && len([]rune(title)) <= longestTitle {
+		if share(w.terms(heading), w.terms(term)) == 0 && w.titles[title] == 0 && len([]rune(title)) <= longestTitle {
 			w.titles[title]++
 			return title
 		}
 	}
-	w.titles[heading]++
-	return heading + ", " + lowerFirst(w.phrase("part", 0, w.titles[heading]))
+	for n := 2; ; n++ {
+		title := heading + ", " + lowerFirst(w.phrase("part", 0, n))
+		if w.titles[title] == 0 {
+			w.titles[title]++
+			return title
+		}
+	}
 }
 
 func (w *writer) cite(s *sentence) []cite {

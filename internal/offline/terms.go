@@ -76,7 +76,7 @@ func (l *language) keyTerms(all []*sentence) []string {
 		for i := 0; i < len(fields); i++ {
 			w := bare(fields[i])
 			if i == 0 || !isName(w) || l.tag == "de" {
-				if lower := strings.ToLower(w); utf8.RuneCountInString(w) > 3 && i > 0 && !l.stop[lower] && !l.verbs[lower] && (lower == w || l.tag == "de" && isName(w)) && isWord(w) {
+				if lower := strings.ToLower(w); utf8.RuneCountInString(w) > 3 && i > 0 && !l.stop[lower] && !l.verbs[lower] && !l.isVerbal(lower) && (lower == w || l.tag == "de" && isName(w)) && isWord(w) {
 					count[w]++
 				}
 				continue
@@ -105,6 +105,12 @@ func (l *language) keyTerms(all []*sentence) []string {
 		return strings.Compare(a, b)
 	})
 	return out
+}
+
+// isVerbal tells whether an English word ends like a form of a verb or an adverb,
+// which names nothing.
+func (l *language) isVerbal(w string) bool {
+	return l.tag == "en" && (strings.HasSuffix(w, "ed") || strings.HasSuffix(w, "ing") || strings.HasSuffix(w, "ly"))
 }
 
 func bare(w string) string {

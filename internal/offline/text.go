@@ -120,11 +120,11 @@ func collapse(s string) string {
 // hyphens, apostrophes and dots inside them.
 func tokenize(s string) []string {
 	var out []string
-	for f := range strings.FieldsSeq(strings.ToLower(s)) {
+	for f := range strings.FieldsSeq(strings.ToLower(strings.ReplaceAll(s, "’", "'"))) {
 		for w := range strings.FieldsFuncSeq(f, func(r rune) bool {
-			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune("-'’.+#", r)
+			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune("-'.+#", r)
 		}) {
-			if w = strings.Trim(w, "-'’."); w != "" {
+			if w = strings.Trim(w, "-'."); w != "" {
 				out = append(out, w)
 			}
 		}
@@ -136,7 +136,7 @@ func tokenize(s string) []string {
 func (l *language) terms(s string) []string {
 	var out []string
 	for _, w := range tokenize(s) {
-		if !l.stop[w] && utf8.RuneCountInString(w) > 1 {
+		if !l.stop[w] && !l.stop[unelided(w)] && utf8.RuneCountInString(w) > 1 {
 			out = append(out, stem(w))
 		}
 	}
@@ -146,12 +146,20 @@ func (l *language) terms(s string) []string {
 // stem takes off the endings of plural and possession, roughly; it only has to make
 // equal what is counted together.
 func stem(w string) string {
-	w = strings.TrimSuffix(strings.TrimSuffix(w, "'s"), "’s")
+	w = unelided(strings.TrimSuffix(w, "'s"))
 	switch {
 	case len(w) > 4 && strings.HasSuffix(w, "ies"):
 		return w[:len(w)-3] + "y"
 	case len(w) > 3 && strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss") && !strings.HasSuffix(w, "us"):
 		return w[:len(w)-1]
+	}
+	return w
+}
+
+// unelided takes off what French and Italian join to a word: "l'architecture".
+func unelided(w string) string {
+	if head, rest, found := strings.Cut(w, "'"); found && len(head) <= 5 && len(rest) > 3 {
+		return rest
 	}
 	return w
 }
