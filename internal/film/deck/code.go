@@ -54,7 +54,7 @@ func (c *composer) panel(room area, text, lang string) *sheet {
 	s := shrink(room.height, func(scale float64) *sheet {
 		s := &sheet{height: top}
 		for _, l := range listing {
-			st := c.style(mono, codeSize*scale, 1.45, nightText)
+			st := c.style(mono, codeSize*scale, 1.38, nightText)
 			st.literal = true
 			st.paint = func(r int) color.RGBA { return l.inks[min(r, len(l.inks)-1)] }
 			b := c.set(l.text, st, width)

@@ -53,7 +53,9 @@ func (c *composer) grid(room area, t course.Table, columns int, scale float64) *
 		}
 		height = max(height, st.size*st.leading) + 2*padY
 		if i == 0 && hasHead {
-			rules = append(rules, c.rect(area{room.x + 2, room.y + 2, room.width - 4, height - 2}, 16, tint))
+			rules = append(rules, // round above, square below
+				c.rect(area{room.x + 2, room.y + 2, room.width - 4, height - 2}, 16, tint),
+				c.rect(area{room.x + 2, room.y + height/2, room.width - 4, height / 2}, 0, tint))
 		} else if i > 0 {
 			rules = append(rules, c.rect(area{room.x + 2, room.y + s.height, room.width - 4, 2}, 0, hairline))
 		}
