@@ -31,20 +31,8 @@ func New(d Deps) http.Handler {
 	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board}
 	agents := &authoring.Agents{DB: d.DB, Library: source.Library{DB: d.DB}, Model: d.Model}
 	return edge.Task(func(ctx context.Context, body []byte) error {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		go handOver(ctx, stop)
 		return runner.Execute(ctx, body, agents.Work)
 	})
-}
-
-// handOver ends the work when the process is told to stop: the task comes again, elsewhere.
-func handOver(ctx context.Context, stop context.CancelFunc) {
-	select {
-	case <-ctx.Done():
-	case <-edge.Draining(ctx):
-		stop()
-	}
 }
 
 // NewModel gives the model that the settings name: a server's, else the offline one.

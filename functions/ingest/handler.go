@@ -32,19 +32,6 @@ func New(d Deps) http.Handler {
 	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: source.IfFailed}
 	reader := &source.Reader{DB: d.DB, Bucket: d.Bucket, Scratch: d.TempDir, Limits: d.Limits}
 	return edge.Task(func(ctx context.Context, body []byte) error {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		go handOver(ctx, stop)
 		return runner.Execute(ctx, body, reader.Read)
 	})
-}
-
-// handOver ends the work when the process is told to stop: the task comes again,
-// elsewhere, and reads the document from its beginning.
-func handOver(ctx context.Context, stop context.CancelFunc) {
-	select {
-	case <-ctx.Done():
-	case <-edge.Draining(ctx):
-		stop()
-	}
 }

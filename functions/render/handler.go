@@ -27,19 +27,6 @@ func New(d Deps) http.Handler {
 	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: film.Failed}
 	renderer := film.Renderer{DB: d.DB, Studio: d.Studio}
 	return edge.Task(func(ctx context.Context, body []byte) error {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		go handOver(ctx, stop)
 		return runner.Execute(ctx, body, renderer.Work)
 	})
-}
-
-// handOver ends the work when the process is told to stop: the task comes again,
-// elsewhere, and goes on with the segments that were finished.
-func handOver(ctx context.Context, stop context.CancelFunc) {
-	select {
-	case <-ctx.Done():
-	case <-edge.Draining(ctx):
-		stop()
-	}
 }

@@ -159,3 +159,32 @@ func TestRunFailsBeforeItServes(t *testing.T) {
 		t.Errorf("run: %v", err)
 	}
 }
+
+// A long task is not cut by the drain's end: it is told at its beginning, and hands over.
+func TestDrainEndsATasksContext(t *testing.T) {
+	t.Parallel()
+	started := make(chan struct{})
+	address, stop, done := serve(t, Task(func(ctx context.Context, _ []byte) error {
+		close(started)
+		<-ctx.Done()
+		return fault.New(fault.Unavailable, "Handed over.")
+	}))
+	status := make(chan int, 1)
+	go func() {
+		response, err := http.Post("http://"+address, "application/json", strings.NewReader("{}"))
+		if err != nil {
+			status <- 0
+			return
+		}
+		response.Body.Close()
+		status <- response.StatusCode
+	}()
+	<-started
+	stop()
+	if got := <-status; got != http.StatusServiceUnavailable {
+		t.Errorf("the task that was handed over got %d", got)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -22,7 +22,8 @@ const maxDelivery = 1 << 20
 //	other kinds  200, logged as "not retried": the same task would fail again
 //
 // A handler returns nil only when its result is durable. Its ctx ends when the
-// queue's deadline passes or the process is killed; Draining(ctx) tells before.
+// queue's deadline passes or the process is told to stop: the work then hands over,
+// and the task comes again, elsewhere.
 func Task(handle func(ctx context.Context, body []byte) error) http.Handler {
 	return delivery(func(w http.ResponseWriter, r *http.Request) error {
 		body, err := readDelivery(w, r)
@@ -30,8 +31,23 @@ func Task(handle func(ctx context.Context, body []byte) error) http.Handler {
 			return err
 		}
 		LongLived(w)
-		return handle(r.Context(), body)
+		ctx, stop := untilDrain(r.Context())
+		defer stop()
+		return handle(ctx, body)
 	})
+}
+
+// untilDrain gives a context that also ends when the process is told to stop.
+func untilDrain(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(parent)
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-Draining(ctx):
+			stop()
+		}
+	}()
+	return ctx, stop
 }
 
 // delivery answers a task or an event by the table above.

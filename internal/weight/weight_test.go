@@ -20,7 +20,7 @@ import (
 var settings = []string{
 	"DATABASE_URL=postgres:///lectern?host=/nonexistent",
 	"GOOGLE_CLOUD_PROJECT=demo-lectern",
-	"REGION=europe-west1",
+	"LOCATION=europe-west1",
 	"BUCKET=lectern-media",
 	"STORAGE_EMULATOR_HOST=127.0.0.1:9",
 	"FIRESTORE_EMULATOR_HOST=127.0.0.1:9",
