@@ -25,10 +25,12 @@ func TestFrom(t *testing.T) {
 	document := filepath.Join(folder, "networks.md")
 	// Two of its sections: enough to write and film, and quick.
 	text := firstSections(string(sample.Document), 2)
+	heading, _, _ := strings.Cut(text, "\n")
+	title := strings.TrimPrefix(heading, "# ")
 	if err := os.WriteFile(document, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := command(t, "-data", dataFolder(t), "-from", document, "-out", filepath.Join(folder, "out"), "-lessons", "1", "-title", "Networks at home")
+	cmd := command(t, "-data", dataFolder(t), "-from", document, "-out", filepath.Join(folder, "out"), "-lessons", "1")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -47,7 +49,7 @@ func TestFrom(t *testing.T) {
 	if err := json.Unmarshal(encoded, &whole); err != nil {
 		t.Fatal(err)
 	}
-	if whole.Title != "Networks at home" || len(whole.Modules) == 0 || len(whole.Modules[0].Lessons) != 1 || len(whole.Sources) != 1 {
+	if whole.Title != title || len(whole.Modules) == 0 || len(whole.Modules[0].Lessons) != 1 || len(whole.Sources) != 1 {
 		t.Fatalf("course.json: %.500s", encoded)
 	}
 	lesson := whole.Modules[0].Lessons[0]
@@ -59,7 +61,7 @@ func TestFrom(t *testing.T) {
 		t.Errorf("the video is called %s", lesson.Video.URL)
 	}
 	for name, begins := range map[string]string{
-		"course.md": "# Networks at home\n", stem + ".vtt": "WEBVTT", stem + ".jpg": "\xff\xd8\xff", stem + ".md": "#", stem + ".mp4": "",
+		"course.md": "# " + title + "\n", stem + ".vtt": "WEBVTT", stem + ".jpg": "\xff\xd8\xff", stem + ".md": "#", stem + ".mp4": "",
 	} {
 		content, err := os.ReadFile(filepath.Join(out, name))
 		if err != nil || !strings.HasPrefix(string(content), begins) || len(content) < 100 {

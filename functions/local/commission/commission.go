@@ -42,6 +42,8 @@ type Brief struct {
 	Audience string `json:"audience,omitempty"`
 	Language string `json:"language,omitempty"` // BCP 47
 	Lessons  int    `json:"lessons,omitempty"`
+	// TitleFromSource lets the document give the title when there is none.
+	TitleFromSource bool `json:"title_from_source,omitempty"`
 }
 
 // Document is something to make a course from.
@@ -112,6 +114,7 @@ func (m *Maker) Finish(ctx context.Context, id string, brief Brief) error {
 		return err
 	}
 	path := "/v1/courses/" + url.PathEscape(id)
+	brief.TitleFromSource = brief.Title == ""
 	if err := m.do(ctx, "Writing", path+"/generations", brief); err != nil {
 		return err
 	}
