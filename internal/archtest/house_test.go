@@ -1,0 +1,101 @@
+// Package archtest holds the plan of the house: which package stands on which
+// floor and what it may import. It parses the sources itself, since a test that
+// asks `go list` passes from the cache when a violation is planted.
+package archtest
+
+// room says what a package may import of this module. Other modules it may use
+// freely unless bare is set, except those that vendors own.
+type room struct {
+	bare bool     // the standard library only, beside may
+	may  []string // below the module's path; a trailing "/..." means all below
+}
+
+// house places every package on purpose: one that is missing here fails the test.
+// Tests are not bound by it, except by vendors and between functions, and a
+// package of tests only needs no place.
+var house = map[string]room{
+	// Floor 0.
+	"internal/fault": {bare: true},
+	"internal/id":    {bare: true},
+	"internal/crash": {bare: true},
+
+	// Floor 1: ports, with their fakes and suites; the ground for SQL; the edge.
+	"internal/llm":    {bare: true, may: []string{"internal/fault"}},
+	"internal/speech": {bare: true, may: []string{"internal/fault"}},
+	"internal/encode": {bare: true, may: []string{"internal/fault"}},
+	"internal/blob":   {bare: true, may: []string{"internal/fault"}},
+	"internal/queue":  {bare: true, may: []string{"internal/fault"}},
+	"internal/live":   {bare: true, may: []string{"internal/fault"}},
+
+	"internal/llm/llmtest":       {may: []string{"internal/fault", "internal/llm"}},
+	"internal/speech/speechtest": {may: []string{"internal/fault", "internal/speech"}},
+	"internal/encode/encodetest": {may: []string{"internal/fault", "internal/encode"}},
+	"internal/blob/blobtest":     {bare: true, may: []string{"internal/fault", "internal/blob"}},
+	"internal/queue/queuetest":   {bare: true, may: []string{"internal/fault", "internal/queue"}},
+	"internal/live/livetest":     {bare: true, may: []string{"internal/fault", "internal/live"}},
+
+	"internal/postgres":         {may: []string{"internal/fault"}},
+	"internal/postgres/cluster": {may: []string{"internal/fault"}},
+	"internal/postgres/pgtest":  {may: []string{"internal/fault", "internal/postgres/...", "migrations"}},
+	"internal/edge":             {may: []string{"internal/fault"}},
+	"migrations":                {may: []string{"internal/fault"}},
+	"migrations/cmd/migrate":    {may: []string{"internal/fault", "internal/edge", "internal/postgres", "migrations", "internal/gcp/cloudsql"}},
+
+	// Floors 2 to 5: nouns. What two of them share lies below both.
+	"internal/account":   {may: ground},
+	"internal/job":       {may: with(ground, "internal/account")},
+	"internal/source":    {may: with(ground, "internal/account", "internal/job")},
+	"internal/course":    {may: with(ground, "internal/account", "internal/job", "internal/source")},
+	"internal/authoring": {may: with(ground, "internal/account", "internal/job", "internal/source", "internal/course")},
+	"internal/film":      {may: with(ground, "internal/account", "internal/job", "internal/source", "internal/course")},
+
+	// The wing of vendors: one port each, never a noun.
+	"internal/offline":                {may: []string{"internal/fault", "internal/llm"}},
+	"internal/openai":                 {may: []string{"internal/fault", "internal/llm", "internal/speech"}},
+	"internal/espeak":                 {may: []string{"internal/fault", "internal/speech"}},
+	"internal/ffmpeg":                 {may: []string{"internal/fault", "internal/encode"}},
+	"internal/gcp/cloudsql":           {may: []string{"internal/fault"}},
+	"internal/gcp/gcs":                {may: []string{"internal/fault", "internal/blob"}},
+	"internal/gcp/tasks":              {may: []string{"internal/fault", "internal/queue"}},
+	"internal/gcp/firestore":          {may: []string{"internal/fault", "internal/live"}},
+	"internal/gcp/dispatch":           {bare: true},
+	"internal/gcp/gcs/emulator":       {may: []string{"internal/gcp/gcs"}},
+	"internal/gcp/tasks/emulator":     {may: []string{"internal/gcp/tasks"}},
+	"internal/gcp/firestore/emulator": {bare: true},
+}
+
+// ground is what every noun stands on: floors 0 and 1 without the edge.
+var ground = []string{
+	"internal/fault", "internal/id", "internal/crash", "internal/postgres",
+	"internal/llm", "internal/speech", "internal/encode", "internal/blob", "internal/queue", "internal/live",
+}
+
+func with(below []string, more ...string) []string {
+	return append(append([]string{}, below...), more...)
+}
+
+// vendors own the modules whose import paths begin so; tests are bound too.
+var vendors = map[string]string{
+	"cloud.google.com/":                 "internal/gcp",
+	"google.golang.org/grpc":            "internal/gcp",
+	"github.com/fsouza/fake-gcs-server": "internal/gcp",
+	"github.com/openai/openai-go":       "internal/openai",
+}
+
+// wing are the packages that bring a vendor's weight into a program.
+var wing = []string{
+	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore",
+	"internal/openai", "internal/offline", "internal/espeak", "internal/ffmpeg",
+}
+
+// deployables says which of the wing each program links: what it does not need
+// would cost every cold start.
+var deployables = map[string][]string{
+	"courses":  {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
+	"web":      {},
+	"generate": {"internal/gcp/cloudsql", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/offline"},
+	"ingest":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
+	"render":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/espeak", "internal/ffmpeg"},
+	"finalize": {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
+	"sweep":    {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
+}
