@@ -226,7 +226,7 @@ func (h *house) object(t *testing.T, key string) string {
 	return text.String()
 }
 
-func TestDocumentsInSixLanguages(t *testing.T) {
+func TestDocumentsInTheirLanguages(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../internal/offline/testdata/*.md")
 	if err != nil || len(files) == 0 {

@@ -26,7 +26,7 @@ func script(responses ...llm.Response) *llm.Fake {
 	}}
 }
 
-func text1(s string) llm.Response { return llm.Response{Text: s} }
+func saying(s string) llm.Response { return llm.Response{Text: s} }
 
 func TestAsk(t *testing.T) {
 	t.Parallel()
@@ -47,19 +47,19 @@ func TestAsk(t *testing.T) {
 		words     int    // 0: an error is expected
 		told      string // what the model is told after its first answer
 	}{
-		{"right at once", []llm.Response{text1(good)}, 1, 1, ""},
-		{"in a fence", []llm.Response{text1("```json\n" + good + "\n```")}, 1, 1, ""},
-		{"garbage, then right", []llm.Response{text1("Sure! Here it is:"), text1(good)}, 2, 1, "not JSON"},
-		{"wrong type, then right", []llm.Response{text1(`{"words":"hello"}`), text1(good)}, 2, 1, "schema"},
-		{"missing field, then right", []llm.Response{text1(`{}`), text1(good)}, 2, 1, "schema"},
-		{"field too many, then right", []llm.Response{text1(`{"words":["a"],"tool":"rm"}`), text1(good)}, 2, 1, "schema"},
-		{"null, then right", []llm.Response{text1(`null`), text1(good)}, 2, 1, "schema"},
-		{"grave fault, then right", []llm.Response{text1(`{"words":[]}`), text1(good)}, 2, 1, "no words"},
-		{"minor fault stays", []llm.Response{text1(`{"words":["a","b","c"]}`)}, 2, 3, "too many"},
-		{"grave fault stays", []llm.Response{text1(`{"words":[]}`)}, 2, 0, "no words"},
-		{"cut, then right", []llm.Response{{Text: `{"words":["he`, Finish: llm.Length}, text1(good)}, 2, 1, "cut off"},
+		{"right at once", []llm.Response{saying(good)}, 1, 1, ""},
+		{"in a fence", []llm.Response{saying("```json\n" + good + "\n```")}, 1, 1, ""},
+		{"garbage, then right", []llm.Response{saying("Sure! Here it is:"), saying(good)}, 2, 1, "not JSON"},
+		{"wrong type, then right", []llm.Response{saying(`{"words":"hello"}`), saying(good)}, 2, 1, "schema"},
+		{"missing field, then right", []llm.Response{saying(`{}`), saying(good)}, 2, 1, "schema"},
+		{"field too many, then right", []llm.Response{saying(`{"words":["a"],"tool":"rm"}`), saying(good)}, 2, 1, "schema"},
+		{"null, then right", []llm.Response{saying(`null`), saying(good)}, 2, 1, "schema"},
+		{"grave fault, then right", []llm.Response{saying(`{"words":[]}`), saying(good)}, 2, 1, "no words"},
+		{"minor fault stays", []llm.Response{saying(`{"words":["a","b","c"]}`)}, 2, 3, "too many"},
+		{"grave fault stays", []llm.Response{saying(`{"words":[]}`)}, 2, 0, "no words"},
+		{"cut, then right", []llm.Response{{Text: `{"words":["he`, Finish: llm.Length}, saying(good)}, 2, 1, "cut off"},
 		{"cut each time", []llm.Response{{Text: `{"words":["he`, Finish: llm.Length}}, 2, 0, "cut off"},
-		{"loops", []llm.Response{text1(strings.Repeat("la ", 1_000_000))}, 2, 0, "not JSON"},
+		{"loops", []llm.Response{saying(strings.Repeat("la ", 1_000_000))}, 2, 0, "not JSON"},
 		{"refusal", []llm.Response{{Text: "I cannot help with that.", Finish: llm.Refusal}}, 1, 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

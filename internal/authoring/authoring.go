@@ -96,6 +96,7 @@ func (a *Agents) task(run *job.Run) (*task, error) {
 // lessonPlan is what the planner hands to the agents of one lesson.
 type lessonPlan struct {
 	ID       string        `json:"id"`
+	Course   string        `json:"course"` // its title
 	Title    string        `json:"title"`
 	Language string        `json:"language"`
 	Parts    []source.Part `json:"parts"`

@@ -1,6 +1,7 @@
 package authoring
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -153,7 +154,7 @@ func (t *task) outlined(o outlineAnswer, toc contents, language string) outlined
 		module := outlinedModule{title: storable(m.Title), summary: cut(storable(m.Summary), 1000)}
 		for _, l := range m.Lessons {
 			module.lessons = append(module.lessons, lessonPlan{
-				ID: id.New(id.Lesson), Title: storable(l.Title), Language: language, Parts: toc.parts(l.Sections),
+				ID: id.New(id.Lesson), Course: cmp.Or(t.brief.Title, storable(o.Title)), Title: storable(l.Title), Language: language, Parts: toc.parts(l.Sections),
 			})
 		}
 		if len(module.lessons) > 0 {

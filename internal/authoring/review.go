@@ -80,7 +80,7 @@ func (t *task) review(ctx context.Context) (job.Result, error) {
 // checker reads the passages that a lesson cites and those that it could cite.
 func (t *task) checker(ctx context.Context, slides []course.Slide, questions []course.Question) (shown, *checker, error) {
 	all := evidenceOf(slides)
-	titles := []string{t.brief.Title, t.lesson.Title}
+	titles := []string{t.lesson.Course, t.lesson.Title}
 	for _, s := range slides {
 		titles = append(titles, s.Title)
 		switch {

@@ -62,7 +62,7 @@ func (t *task) write(ctx context.Context) (job.Result, error) {
 // inputs are what every prompt about a lesson is filled with.
 func (t *task) inputs(more map[string]string) map[string]string {
 	in := map[string]string{
-		"course": t.brief.Title, "audience": t.brief.Audience,
+		"course": t.lesson.Course, "audience": t.brief.Audience,
 		"lesson": t.lesson.Title, "language": t.lesson.Language,
 	}
 	maps.Copy(in, more)
