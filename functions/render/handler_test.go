@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -38,12 +39,26 @@ type house struct {
 	speaker *speech.Fake
 	course  string
 	lesson  string
+	joining atomic.Value // func(): called while a film is joined
+}
+
+// encoder is the fake, with a hook.
+type encoder struct {
+	*encode.Fake
+	h *house
+}
+
+func (e encoder) Join(ctx context.Context, dst string, cut encode.Cut) error {
+	if hook, ok := e.h.joining.Load().(func()); ok {
+		hook()
+	}
+	return e.Fake.Join(ctx, dst, cut)
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}, encoder: &encode.Fake{}, speaker: &speech.Fake{}}
-	studio, err := film.New(film.Deps{Bucket: h.bucket, Speaker: h.speaker, Encoder: h.encoder, TempDir: t.TempDir()})
+	studio, err := film.New(film.Deps{Bucket: h.bucket, Speaker: h.speaker, Encoder: encoder{h.encoder, h}, TempDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,6 +288,42 @@ func TestLessonWithoutSlidesFails(t *testing.T) {
 	j, err := job.Get(t.Context(), h.db, organization, task.Job)
 	if err != nil || !strings.Contains(j.Error, "no slides") {
 		t.Errorf("the job's reason: %q, %v", j.Error, err)
+	}
+}
+
+// Of two jobs that make the same film at once, the slower one finds it made.
+func TestFilmMadeMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.write(t, "What a package is")
+	first := h.order(t)
+	h.deliver(t, first)
+	object := h.video(t)
+	_, err := h.db.Exec(t.Context(), `UPDATE job_steps SET content = 'of the first' WHERE job_id = $1`, first.Job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.db.Exec(t.Context(), `UPDATE jobs SET content = 'of the first' WHERE job_id = $1`, first.Job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := h.order(t)
+	if second.Job == first.Job {
+		t.Fatal("the order found the first job")
+	}
+	h.joining.Store(func() {
+		if err := h.publish(t, object); err != nil {
+			t.Error(err)
+		}
+	})
+	if code := h.deliver(t, second); code != http.StatusOK {
+		t.Errorf("status %d", code)
+	}
+	if state, _ := h.step(t, second); state != "succeeded" {
+		t.Errorf("the second job's step is %s", state)
+	}
+	if v, err := course.ReadyVideo(t.Context(), h.db, organization, h.lesson); err != nil || !strings.HasPrefix(object.Key, v.Folder) {
+		t.Errorf("the ready video: %+v, %v", v, err)
 	}
 }
 

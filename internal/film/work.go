@@ -12,6 +12,7 @@ import (
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/crash"
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/postgres"
 )
@@ -52,6 +53,11 @@ func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
 			Attempt: step.Attempt, Folder: folder, Manifest: film.Manifest,
 		})
 	})
+	if fault.Is(err, fault.Conflict) { // another job may have made the same film meanwhile
+		if ready, again := course.StillReady(ctx, r.DB, step.Organization, step.Subject, content, version); again == nil && ready {
+			return job.Result{}, nil
+		}
+	}
 	if err != nil {
 		return job.Result{}, err
 	}
