@@ -19,8 +19,6 @@ import (
 // 5xx is sent again, under the same Idempotency-Key, until ctx ends.
 type client struct {
 	url string
-	// moved, when it is set, is called before a request is sent again.
-	moved func()
 }
 
 // makeCourse does the whole job on a document, and gives the course's id.
@@ -101,7 +99,7 @@ func (c client) follow(ctx context.Context, id string) error {
 			return false, err
 		}
 		if j.State == job.Failed || j.State == job.Canceled {
-			return false, fmt.Errorf("the job %s: %s", j.State, j.Error)
+			return false, fmt.Errorf("job %s is %s: %s", j.ID, j.State, j.Error)
 		}
 		return j.State == job.Succeeded, nil
 	})
@@ -146,9 +144,6 @@ func (c client) send(ctx context.Context, method, url string, body []byte, heade
 		answer, again, err := try(ctx, method, url, body, headers)
 		if err == nil || !again {
 			return answer, err
-		}
-		if c.moved != nil {
-			c.moved()
 		}
 		if !pause(ctx) {
 			return nil, err

@@ -151,6 +151,25 @@ func TestEarlyTaskComesAgain(t *testing.T) {
 	}
 }
 
+// A job that waits for a person runs nothing until it is resumed.
+func TestWaitingJobRunsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	j := h.start(t, "crs_1", step("write"))
+	h.exec(t, `UPDATE jobs SET state = 'waiting' WHERE job_id = $1`, j.ID)
+	if err := h.Execute(t.Context(), body(j, "write"), write); !unavailable(err) {
+		t.Errorf("%v", err)
+	}
+	h.exec(t, `UPDATE job_steps SET changed_at = now() - interval '1 hour'`)
+	h.sweep(t, job.Swept{})
+	if _, err := h.Resume(t.Context(), organization, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Execute(t.Context(), body(j, "write"), write); err != nil {
+		t.Error(err)
+	}
+}
+
 // A heartbeat keeps a step however long it works; without one it is taken over
 // when the lease is over, not before.
 func TestLease(t *testing.T) {
