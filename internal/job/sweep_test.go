@@ -158,6 +158,26 @@ func TestSweepsAtOnce(t *testing.T) {
 	}
 }
 
+// A sweep does not wait for a step that somebody is changing at the moment.
+func TestSweepPassesBy(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	j, _ := h.open(t, newJob(job.Generate, "crs_1", "", step("a"), step("b")))
+	h.exec(t, `UPDATE job_steps SET changed_at = now() - interval '2 minutes'`)
+	tx, err := h.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM job_steps WHERE job_id = $1 AND name = 'a' FOR UPDATE`, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.sweep(t, job.Swept{Lost: 1})
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.sweep(t, job.Swept{Lost: 1})
+}
+
 func TestTakeDown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
