@@ -204,13 +204,26 @@ func TestUploadStartsOneIngestHoweverOftenItIsTold(t *testing.T) {
 		})
 	}
 	all.Wait()
-	h.tell(t, object) // an hour later
 	state, generation, jobs := h.source(t, source)
 	if state != "queued" || generation != object.Generation || jobs != 1 {
 		t.Errorf("the source is %s at generation %d with %d jobs", state, generation, jobs)
 	}
 	if n := len(h.queue.Waiting()); n != 1 {
 		t.Errorf("%d tasks", n)
+	}
+
+	// An hour later, when it has been read.
+	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			WITH read AS (UPDATE jobs SET state = 'succeeded', finished_at = now())
+			UPDATE sources SET state = 'ready'`)
+		return err
+	})
+	if code := h.tell(t, object); code != http.StatusOK {
+		t.Errorf("status %d", code)
+	}
+	if state, _, jobs := h.source(t, source); state != "ready" || jobs != 1 {
+		t.Errorf("the source is %s with %d jobs", state, jobs)
 	}
 }
 
@@ -339,6 +352,64 @@ func TestFilmsThatNobodyWantsStayUnpublished(t *testing.T) {
 				t.Error("the job succeeded")
 			}
 		})
+	}
+}
+
+// What an object says about itself cannot publish another lesson's film.
+func TestFilmOfAnotherLesson(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	mine := h.lesson
+	step := h.render(t, "c1")
+	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
+		var module string
+		if err := tx.QueryRow(ctx, `SELECT module_id FROM lessons`).Scan(&module); err != nil {
+			return err
+		}
+		l, err := course.CreateLesson(ctx, tx, organization, module, course.LessonFields{Title: "Other"})
+		h.lesson = l.ID
+		return err
+	})
+	theirs := h.render(t, "c2")
+	object := h.put(t, film.Folder(theirs, "c2")+course.VideoFile, map[string]string{
+		"organization": organization, "job": step.Job, "step": step.Name, "attempt": "1",
+	})
+	if code := h.tell(t, object); code != http.StatusOK {
+		t.Errorf("status %d", code)
+	}
+	if state, _ := h.video(t, "c2"); state != "rendering" {
+		t.Errorf("the other lesson's video is %s", state)
+	}
+	h.lesson = mine
+	if state := h.job(t, step); state == job.Succeeded {
+		t.Error("the job succeeded with another lesson's film")
+	}
+}
+
+// The check behind all others: of two generations the older never takes the place
+// of the newer.
+func TestPublishOlderGeneration(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	step := h.render(t, "c1")
+	publish := func(generation int64) error {
+		return postgres.InTx(t.Context(), h.db, func(tx pgx.Tx) error {
+			return course.Publish(t.Context(), tx, organization, course.UploadedVideo{
+				Lesson: h.lesson, Content: "c1", Attempt: step.Attempt, Folder: film.Folder(step, "c1"), Generation: generation, Bytes: 1,
+			})
+		})
+	}
+	if err := publish(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish(7); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	if err := publish(6); !fault.Is(err, fault.Conflict) {
+		t.Errorf("an older one: %v", err)
+	}
+	if _, generation := h.video(t, "c1"); generation != 7 {
+		t.Errorf("generation %d", generation)
 	}
 }
 
