@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -96,12 +97,21 @@ func (p *platform) start() {
 	}
 	p.cmd.Stderr = &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		p.t.Error(err)
-		return
-	}
 	p.ended = make(chan error, 1)
-	go func(cmd *exec.Cmd, ended chan error) { ended <- cmd.Wait() }(p.cmd, p.ended)
+	started := make(chan error)
+	go func(cmd *exec.Cmd, ended chan<- error) {
+		// The kernel sends Pdeathsig when the thread that started the child ends, so this one must stay.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			ended <- cmd.Wait()
+		}
+	}(p.cmd, p.ended)
+	if err := <-started; err != nil {
+		p.t.Errorf("the program does not start: %v", err)
+		p.ended <- nil
+	}
 }
 
 // revive starts the program again if it has died.
@@ -150,10 +160,12 @@ func (p *platform) makeCourse(t *testing.T) (final []string, printed string) {
 	p.revive() // it may have died at the very end
 	printed = p.stop()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, printed[max(0, len(printed)-4000):])
+		t.Fatalf("%v\n%s", err, tail(printed))
 	}
 	return p.final(t), printed
 }
+
+func tail(printed string) string { return printed[max(0, len(printed)-4000):] }
 
 // final opens the folder once more and gives the state in which it comes to rest.
 func (p *platform) final(t *testing.T) []string {

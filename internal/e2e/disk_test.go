@@ -31,7 +31,7 @@ func TestDiskFull(t *testing.T) {
 			c := client{url: "http://" + p.addr}
 			_, err := c.makeCourse(ctx, "testdata/tea.md", 2)
 			if err == nil || !strings.Contains(err.Error(), "not enough space") {
-				t.Fatalf("the person reads %v", err)
+				t.Fatalf("the person reads %v\n%s", err, tail(p.stop()))
 			}
 			if left := films(t, disk); len(left) > 0 {
 				t.Errorf("left on the disk: %v", left)
@@ -48,7 +48,7 @@ func TestDiskFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := c.follow(ctx, failed); err != nil {
-				t.Fatal(err)
+				t.Fatalf("%v\n%s", err, tail(p.stop()))
 			}
 			p.stop()
 			got := p.final(t)

@@ -27,7 +27,7 @@ import (
 // its own that can be killed (see server).
 func TestMain(m *testing.M) {
 	extract.ChildMain()
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if os.Getenv(asServer) == "" {
 		code := m.Run()
 		for _, dir := range scratch {

@@ -87,7 +87,7 @@ func (c child) run(ctx context.Context) ([]byte, error) {
 // verdict finds the failure that came first: what stopped the child, what broke the input, or the child itself.
 func (c child) verdict(err, fed, cause error, complaint string) error {
 	switch {
-	case err == nil && fed == nil:
+	case err == nil && fed == nil && !strings.Contains(complaint, "Error writing trailer"): // which ffmpeg takes for a success
 		return nil
 	case errors.Is(cause, errStalled):
 		return fault.Wrap(fault.Unavailable, errStalled, "The video encoder hung and was stopped.")
