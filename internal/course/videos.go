@@ -133,6 +133,13 @@ func Publish(ctx context.Context, tx postgres.Querier, organization string, u Up
 	if err == nil && tag.RowsAffected() == 0 {
 		return fault.New(fault.Conflict, "This upload is not the video that was announced last.")
 	}
+	if err != nil {
+		return postgres.Fault(err)
+	}
+	// What was noted of an attempt that failed before it had a film is over.
+	_, err = tx.Exec(ctx, `
+		DELETE FROM videos
+		WHERE organization_id = $1 AND lesson_id = $2 AND state = 'failed' AND folder = ''`, organization, u.Lesson)
 	return postgres.Fault(err)
 }
 
