@@ -2,6 +2,8 @@
 
 .DEFAULT_GOAL := help
 SHELL := bash
+# Without it gRPC links html/template, and the linker then keeps every method of every SDK.
+export GOFLAGS := -tags=grpcnotrace $(GOFLAGS)
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

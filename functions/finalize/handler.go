@@ -13,7 +13,7 @@ import (
 
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/crash"
-	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/cloudevent"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
@@ -37,7 +37,7 @@ func New(d Deps) http.Handler {
 		runner: &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board},
 		bucket: d.Bucket,
 	}
-	return edge.Event(f.handle)
+	return cloudevent.Handler(f.handle)
 }
 
 type finalizer struct {
@@ -46,7 +46,7 @@ type finalizer struct {
 }
 
 func (f finalizer) handle(ctx context.Context, e event.Event) error {
-	object, err := edge.Finalized(e)
+	object, err := cloudevent.Finalized(e)
 	if err != nil {
 		return err
 	}

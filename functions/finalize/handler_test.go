@@ -19,7 +19,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/course"
-	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/cloudevent"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/id"
@@ -83,7 +83,7 @@ func (h *house) put(t *testing.T, key string, metadata map[string]string) blob.I
 // tell posts the event that Cloud Storage sends for an object, in binary mode.
 func (h *house) tell(t *testing.T, object blob.Info) int {
 	t.Helper()
-	data, err := json.Marshal(edge.ObjectFinalized{
+	data, err := json.Marshal(cloudevent.ObjectFinalized{
 		Bucket: "lectern", Name: object.Key, Generation: object.Generation, Metageneration: 1,
 		Size: object.Size, Metadata: object.Metadata,
 	})
@@ -95,7 +95,7 @@ func (h *house) tell(t *testing.T, object blob.Info) int {
 	r.Header.Set("ce-id", strconv.FormatInt(object.Generation, 10))
 	r.Header.Set("ce-source", "//storage.googleapis.com/projects/_/buckets/lectern")
 	r.Header.Set("ce-specversion", "1.0")
-	r.Header.Set("ce-type", edge.FinalizedType)
+	r.Header.Set("ce-type", cloudevent.FinalizedType)
 	r.Header.Set("ce-subject", "objects/"+object.Key)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
@@ -14,8 +12,6 @@ import (
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 )
-
-func init() { functions.HTTP("generate", edge.Lazy(Build)) }
 
 // deadline is the longest that Cloud Tasks waits for an answer.
 const deadline = 30 * time.Minute

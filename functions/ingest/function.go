@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
@@ -15,8 +13,6 @@ import (
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 )
-
-func init() { functions.HTTP("ingest", edge.Lazy(Build)) }
 
 // deadline is how long Cloud Tasks waits for an answer: reading takes a minute at
 // most, fetching and storing little more.

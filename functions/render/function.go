@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/espeak"
 	"lectern.dev/lectern/internal/ffmpeg"
@@ -20,8 +18,6 @@ import (
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/speech"
 )
-
-func init() { functions.HTTP("render", edge.Lazy(Build)) }
 
 // deadline is the longest that Cloud Tasks waits for an answer.
 const deadline = 30 * time.Minute
@@ -63,10 +59,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	studio, err := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
-	if err != nil {
-		return nil, err
-	}
+	studio := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
 	return New(Deps{DB: db, Queue: tasks, Board: board, Studio: studio}), nil
 }
 

@@ -8,12 +8,8 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-
 	"lectern.dev/lectern/internal/edge"
 )
-
-func init() { functions.HTTP("web", edge.Lazy(Build)) }
 
 // Build makes the production handler; every wrong setting is reported at once.
 func Build(ctx context.Context) (http.Handler, error) {

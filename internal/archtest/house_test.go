@@ -38,6 +38,7 @@ var house = map[string]room{
 	"internal/postgres/cluster": {may: []string{"internal/fault"}},
 	"internal/postgres/pgtest":  {may: []string{"internal/fault", "internal/postgres/...", "migrations"}},
 	"internal/edge":             {may: []string{"internal/fault"}},
+	"internal/edge/cloudevent":  {may: []string{"internal/fault", "internal/edge"}},
 	"migrations":                {may: []string{"internal/fault"}},
 	"migrations/cmd/migrate":    {may: []string{"internal/fault", "internal/edge", "internal/postgres", "migrations", "internal/gcp/cloudsql"}},
 

@@ -47,11 +47,15 @@ func (t *task) plan(ctx context.Context) (job.Result, error) {
 	}
 	language := t.language(sections)
 	toc := tableOfContents(sections)
+	wanted := "" // as many as the sources suggest
+	if t.brief.Lessons > 0 {
+		wanted = strconv.Itoa(t.brief.Lessons)
+	}
 	answer, tr, err := ask(ctx, t.Agents, question{
 		prompt: plannerPrompt, schema: "outline", maxTokens: plannerTokens,
 		inputs: map[string]string{
 			"title": t.brief.Title, "document": title(sections), "audience": t.brief.Audience, "language": language,
-			"lessons": strconv.Itoa(t.brief.Lessons), "contents": toc.text(), "sections": toc.json(),
+			"lessons": wanted, "contents": toc.text(), "sections": toc.json(),
 		},
 		passages: toc.openings(),
 	}, func(o outlineAnswer) faults { return t.checkOutline(o, toc) })

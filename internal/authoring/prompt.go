@@ -3,8 +3,9 @@ package authoring
 import (
 	"embed"
 	"fmt"
+	"regexp"
 	"strings"
-	"text/template"
+	"sync"
 
 	"lectern.dev/lectern/internal/llm"
 )
@@ -21,7 +22,10 @@ const (
 //go:embed prompts/*.md
 var promptFiles embed.FS
 
-var prompts = template.Must(template.New("prompts").Option("missingkey=error").ParseFS(promptFiles, "prompts/*.md"))
+// place is where an input goes: {{language}}, or {{audience|anyone}} with what stands
+// there when the input is empty. text/template could do more, but a program that
+// links it keeps every exported method of every SDK: 20 MB here.
+var place = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{\{(\w+)(?:\|([^}]+))?\}\}`) })
 
 // divider stands between the part of a prompt that never changes, which goes to the
 // model as the system's words, and the part about the case.
@@ -29,11 +33,27 @@ const divider = "\n---\n"
 
 // render fills a prompt in.
 func render(name string, inputs map[string]string) ([]llm.Message, error) {
-	var out strings.Builder
-	if err := prompts.ExecuteTemplate(&out, name+".md", inputs); err != nil {
-		return nil, fmt.Errorf("fill in the prompt %s: %w", name, err)
+	file, err := promptFiles.ReadFile("prompts/" + name + ".md")
+	if err != nil {
+		return nil, err
 	}
-	system, user, found := strings.Cut(out.String(), divider)
+	// The places are found before they are filled: what stands in an input is never one.
+	var missing []string
+	filled := place().ReplaceAllStringFunc(string(file), func(match string) string {
+		groups := place().FindStringSubmatch(match)
+		value, given := inputs[groups[1]]
+		if !given {
+			missing = append(missing, groups[1])
+		}
+		if value == "" {
+			return groups[2]
+		}
+		return value
+	})
+	if missing != nil {
+		return nil, fmt.Errorf("the prompt %s wants %s", name, strings.Join(missing, ", "))
+	}
+	system, user, found := strings.Cut(filled, divider)
 	if !found {
 		return nil, fmt.Errorf("the prompt %s has no line ---", name)
 	}

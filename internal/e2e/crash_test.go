@@ -36,7 +36,7 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	scratch = append(scratch, dir)
 	path := filepath.Join(dir, "lectern")
-	if out, err := exec.Command("go", "test", "-c", "-tags", "crashpoints", "-o", path, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-tags", "crashpoints,grpcnotrace", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w: %s", err, out)
 	}
 	return path, os.Chmod(dir, 0o755)

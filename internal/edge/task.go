@@ -25,12 +25,7 @@ const maxDelivery = 1 << 20
 // queue's deadline passes or the process is told to stop: the work then hands over,
 // and the task comes again, elsewhere.
 func Task(handle func(ctx context.Context, body []byte) error) http.Handler {
-	return delivery(func(w http.ResponseWriter, r *http.Request) error {
-		body, err := readDelivery(w, r)
-		if err != nil {
-			return err
-		}
-		LongLived(w)
+	return Delivery(func(r *http.Request, body []byte) error {
 		ctx, stop := untilDrain(r.Context())
 		defer stop()
 		return handle(ctx, body)
@@ -50,15 +45,20 @@ func untilDrain(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// delivery answers a task or an event by the table above.
-func delivery(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+// Delivery answers whatever the platform delivers with POST, by the table of Task.
+// The body has been read; it holds at most 1 MiB.
+func Delivery(handle func(r *http.Request, body []byte) error) http.Handler {
 	return instrument(healthz(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "deliveries are sent with POST", http.StatusMethodNotAllowed)
 			return
 		}
-		err := handle(w, r)
+		body, err := readDelivery(w, r)
+		if err == nil {
+			LongLived(w)
+			err = handle(r, body)
+		}
 		switch {
 		case err == nil:
 			w.WriteHeader(http.StatusOK)

@@ -134,10 +134,7 @@ func ask[T any](t *testing.T, tab context.Context, script string) T {
 // darkPixels counts what seek counts, in the picture as the deck draws it.
 func darkPixels(t *testing.T, script film.Script, said course.Transcript) int {
 	t.Helper()
-	d, err := deck.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := deck.New()
 	for i, s := range script.Slides {
 		if s.ID != said.Slide {
 			continue

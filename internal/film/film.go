@@ -42,13 +42,9 @@ type Studio struct {
 	deck    *deck.Deck
 }
 
-// New loads the fonts.
-func New(d Deps) (*Studio, error) {
-	drawing, err := deck.New()
-	if err != nil {
-		return nil, err
-	}
-	return &Studio{d.Bucket, d.Speaker, d.Encoder, d.TempDir, drawing}, nil
+// New makes a studio.
+func New(d Deps) *Studio {
+	return &Studio{d.Bucket, d.Speaker, d.Encoder, d.TempDir, deck.New()}
 }
 
 // Film is a finished film in a local folder, which Close removes.

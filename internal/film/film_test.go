@@ -117,10 +117,7 @@ func checkContainer(t *testing.T, f *film.Film) {
 // checkPictures compares decoded frames with what the deck draws.
 func checkPictures(t *testing.T, f *film.Film, script film.Script) {
 	t.Helper()
-	d, err := deck.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := deck.New()
 	p := deck.Page{Language: script.Language, Course: script.CourseTitle, Lesson: script.LessonTitle, Total: len(script.Slides)}
 	pictures := decode(t, f.Video)
 	compare := func(what string, at float64, p deck.Page, points int) {
@@ -469,10 +466,7 @@ func studio(t testing.TB, d film.Deps) *film.Studio {
 	if d.TempDir == "" {
 		d.TempDir = t.TempDir()
 	}
-	s, err := film.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := film.New(d)
 	return s
 }
 

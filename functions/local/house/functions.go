@@ -32,10 +32,7 @@ func (h *House) functions() (f functions, err error) {
 	if err != nil {
 		return f, err
 	}
-	studio, err := film.New(film.Deps{Bucket: h.bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}})
-	if err != nil {
-		return f, err
-	}
+	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}})
 	inner, err := url.Parse(h.innerURL(""))
 	if err != nil {
 		return f, err

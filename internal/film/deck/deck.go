@@ -34,13 +34,10 @@ type Deck struct {
 	presses sync.Pool
 }
 
-// New loads the embedded fonts.
-func New() (*Deck, error) {
-	l, err := newLibrary()
-	if err != nil {
-		return nil, err
-	}
-	return &Deck{presses: sync.Pool{New: func() any { return newPress(l) }}}, nil
+// New makes a deck; the fonts are loaded with its first page.
+func New() *Deck {
+	l := newLibrary()
+	return &Deck{presses: sync.Pool{New: func() any { return newPress(l) }}}
 }
 
 // Layout is a page whose text is set: what is drawn at the start, and what each point adds.

@@ -85,10 +85,7 @@ func TestHostileText(t *testing.T) {
 // Every script is drawn with letters of a font, where the machine has Noto's fonts.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	l, err := newLibrary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := newLibrary()
 	if l.path("NotoSansArabic-Regular.ttf") == "" || l.path("NotoSansCJK-Regular.ttc") == "" {
 		t.Skip("Noto's fonts are not installed")
 	}
@@ -203,10 +200,7 @@ func within(t *testing.T, d *Deck, p Page, what string) {
 
 func TestCodeKeepsItsColors(t *testing.T) {
 	t.Parallel()
-	l, err := newLibrary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := newLibrary()
 	c := newComposer(newPress(l), Page{Number: 1})
 	for lang, code := range map[string]string{"go": "func main() {}", "python": "def main(): pass", "bash": "if true; then", "sql": "SELECT 1", "javascript": "const a = 1", "html": "<p>x</p>"} {
 		keywords := 0
@@ -289,10 +283,7 @@ func TestConcurrentUse(t *testing.T) {
 
 func open(t *testing.T) *Deck {
 	t.Helper()
-	d, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := New()
 	return d
 }
 

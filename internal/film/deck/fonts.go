@@ -45,7 +45,7 @@ func (r role) bold() bool { return r == strong || r == display }
 
 // library holds parsed fonts. Fonts are shared; faces, which cache, are not (see press).
 type library struct {
-	own    [roles]*font.Font
+	own    func() [roles]*font.Font
 	lexers func() *chroma.LexerRegistry // for code
 
 	once   sync.Once
@@ -55,20 +55,27 @@ type library struct {
 	loaded map[string][]*font.Font // by path; nil for a file that is no font
 }
 
-func newLibrary() (*library, error) {
-	l := &library{loaded: map[string][]*font.Font{}, lexers: sync.OnceValue(newLexers)}
+func newLibrary() *library {
+	return &library{
+		own: sync.OnceValue(parseOwn), lexers: sync.OnceValue(newLexers),
+		loaded: map[string][]*font.Font{},
+	}
+}
+
+// parseOwn parses the embedded faces, at the first slide and not at every start.
+func parseOwn() (own [roles]*font.Font) {
 	for r, name := range roleFiles {
 		b, err := embedded.ReadFile(name)
 		if err != nil {
-			return nil, err
+			panic(err) // it was there when this program was built
 		}
 		face, err := font.ParseTTF(bytes.NewReader(b))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			panic(fmt.Errorf("%s: %w", name, err))
 		}
-		l.own[r] = face.Font
+		own[r] = face.Font
 	}
-	return l, nil
+	return own
 }
 
 // fontFolders are where systems keep their fonts.

@@ -80,7 +80,7 @@ func (c *chooser) SetScript(s language.Script) { c.script = s }
 // ResolveFace implements shaping.Fontmap. A character that no font has is drawn with
 // the role's own face, as its "missing" box.
 func (c *chooser) ResolveFace(r rune) *font.Face {
-	own := c.press.face(c.press.library.own[c.role])
+	own := c.press.face(c.press.library.own()[c.role])
 	// What joins or varies its neighbours stays in the face of the one before.
 	if joins(r) && c.last != nil {
 		return c.last
@@ -95,7 +95,7 @@ func (c *chooser) ResolveFace(r rune) *font.Face {
 
 // has tells whether any font has the character.
 func (c *chooser) has(r rune) bool {
-	_, ok := c.press.library.own[c.role].NominalGlyph(r)
+	_, ok := c.press.library.own()[c.role].NominalGlyph(r)
 	return ok || c.fallback(r) != nil
 }
 

@@ -123,8 +123,8 @@ func (p *press) line(text string, s style, width float64) *block {
 func (b *block) add(p *press, runs shaping.Line) {
 	runs = slices.Clone(runs)
 	slices.SortFunc(runs, func(a, b shaping.Output) int { return cmp.Compare(a.VisualIndex, b.VisualIndex) })
-	extents, _ := p.face(p.library.own[b.style.role]).FontHExtents()
-	scale := float32(b.style.size) / float32(p.library.own[b.style.role].Upem())
+	extents, _ := p.face(p.library.own()[b.style.role]).FontHExtents()
+	scale := float32(b.style.size) / float32(p.library.own()[b.style.role].Upem())
 	ascent, descent := float64(extents.Ascender*scale), float64(-extents.Descender*scale)
 	l := line{runs: runs, top: b.Height}
 	for _, r := range runs {

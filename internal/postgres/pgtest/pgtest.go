@@ -120,6 +120,8 @@ rm -rf "$2" "$3"`
 
 var keep io.Closer // against the garbage collector, which would close the pipe
 
+var _ = keep
+
 func (s *server) clone(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,4 +1,6 @@
-package edge
+// Package cloudevent serves CloudEvents. It lies apart from edge because the
+// CloudEvents SDK is large, and one function of all receives events.
+package cloudevent
 
 import (
 	"bytes"
@@ -10,6 +12,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
+	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 )
 
@@ -47,15 +50,11 @@ func Finalized(e event.Event) (ObjectFinalized, error) {
 	return o, nil
 }
 
-// Event serves CloudEvents in binary and structured mode. The platform delivers an
-// event again, for 24 hours, unless it is answered 2xx, so errors behave as in
-// Task: only Internal and Unavailable are delivered again.
-func Event(handle func(ctx context.Context, e event.Event) error) http.Handler {
-	return delivery(func(w http.ResponseWriter, r *http.Request) error {
-		body, err := readDelivery(w, r)
-		if err != nil {
-			return err
-		}
+// Handler serves CloudEvents in binary and structured mode. The platform delivers
+// an event again, for 24 hours, unless it is answered 2xx, so errors behave as in
+// edge.Task: only Internal and Unavailable are delivered again.
+func Handler(handle func(ctx context.Context, e event.Event) error) http.Handler {
+	return edge.Delivery(func(r *http.Request, body []byte) error {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		e, err := cehttp.NewEventFromHTTPRequest(r)
 		if err == nil {
@@ -64,7 +63,6 @@ func Event(handle func(ctx context.Context, e event.Event) error) http.Handler {
 		if err != nil {
 			return fault.Wrap(fault.Invalid, err, "The delivery is not a CloudEvent.")
 		}
-		LongLived(w)
 		return handle(r.Context(), *e)
 	})
 }
