@@ -45,7 +45,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	tasks, err := tasks.Open(ctx, tasks.Config{
-		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount,
+		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount, Traceparent: edge.Traceparent,
 		Functions: map[queue.Target]tasks.Function{queue.Render: {URL: c.RenderURL, Deadline: deadline}},
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	tasks, err := tasks.Open(ctx, tasks.Config{
-		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount,
+		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount, Traceparent: edge.Traceparent,
 		Functions: map[queue.Target]tasks.Function{
 			queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
 			queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},

@@ -37,7 +37,7 @@ func (h *House) functions() (f functions, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.web = web.New(web.Deps{Transport: new(http.Transport), Courses: inner})
+	f.web = web.New(web.Deps{Courses: inner})
 	f.generate = generate.New(generate.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
 	f.ingest = ingest.New(ingest.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	f.render = render.New(render.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})

@@ -2,28 +2,29 @@ package deck
 
 import "image/color"
 
-// The theme "paper": dark ink on warm white, one accent, a dark panel for code.
+// The theme "paper": dark ink on warm white, the site's green for accents
+// and its amber on dark, a dark panel for code.
 var (
 	paper     = hex(0xfbfaf7)
 	ink       = hex(0x14171f)
 	soft      = hex(0x667085) // footer, attribution
 	hairline  = hex(0xe4e2da)
-	accent    = hex(0x3538cd)
-	tint      = hex(0xeef0fd) // accent, thinned
+	accent    = hex(0x0d5c55)
+	tint      = hex(0xe6f1ee) // accent, thinned
 	white     = hex(0xffffff)
-	night     = hex(0x12152b) // title card and code panel
-	nightText = hex(0xe6e8f4)
-	nightLine = hex(0x272c52)
-	glow      = hex(0xa5b0ff) // accent on night
+	night     = hex(0x0e1f1d) // title card and code panel
+	nightText = hex(0xe8efec)
+	nightLine = hex(0x234641)
+	glow      = hex(0xf0b34a) // accent on night
 )
 
 // Code on night.
 var (
-	codeKeyword = hex(0xc4a7ff)
-	codeName    = hex(0x8ab8ff)
+	codeKeyword = hex(0xf0b34a)
+	codeName    = hex(0x7fd0c3)
 	codeString  = hex(0xa6e3a1)
 	codeNumber  = hex(0xffb27a)
-	codeComment = hex(0x8089a8)
+	codeComment = hex(0x849a95)
 )
 
 // The page, in pixels.
