@@ -204,7 +204,8 @@ func TestReplace(t *testing.T) {
 		if err := os.Mkdir(fresh, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{courseFile, fmt.Sprint(round)} {
+		film := fmt.Sprintf("01-round-%d.mp4", round)
+		for _, name := range []string{courseFile, film} {
 			if err := os.WriteFile(filepath.Join(fresh, name), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -212,7 +213,7 @@ func TestReplace(t *testing.T) {
 		if err := replace(out, fresh); err != nil {
 			t.Fatal(err)
 		}
-		if names := list(t, out); names != fmt.Sprint(round)+" "+courseFile {
+		if names := list(t, out); names != film+" "+courseFile {
 			t.Errorf("round %d: %s", round, names)
 		}
 	}
@@ -225,6 +226,13 @@ func TestReplace(t *testing.T) {
 	}
 	if err := replace(precious, t.TempDir()); err == nil || list(t, precious) != "letter" {
 		t.Errorf("a folder of something else was replaced: %v", err)
+	}
+	// A letter beside an earlier course would go with it.
+	if err := os.WriteFile(filepath.Join(out, "letter"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(out, t.TempDir()); err == nil || !strings.Contains(err.Error(), "letter") {
+		t.Errorf("a letter beside an earlier course was removed: %v", err)
 	}
 }
 

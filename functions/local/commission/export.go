@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -55,7 +56,11 @@ type ExportedLesson struct {
 // courseFile is by what a folder is known to be ours.
 const courseFile = "course.json"
 
-// CheckOut tells why a folder cannot be written to: it holds something else.
+// ourFiles is how Export names what it writes.
+var ourFiles = regexp.MustCompile(`^(course\.(json|md)|\d{2,}-[a-z0-9-]+\.(mp4|vtt|jpg|md))$`)
+
+// CheckOut tells why a folder cannot be written to: it holds something else. An
+// earlier course in it is going to be removed, so nothing else may lie beside that.
 func CheckOut(folder string) error {
 	entries, err := os.ReadDir(folder)
 	switch {
@@ -68,6 +73,11 @@ func CheckOut(folder string) error {
 	}
 	if _, err := os.Stat(filepath.Join(folder, courseFile)); err != nil {
 		return fmt.Errorf("%s is not empty and holds no earlier course; choose another -out folder", folder)
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !ourFiles.MatchString(e.Name()) {
+			return fmt.Errorf("%s holds %q beside an earlier course, which would be removed with it; choose another -out folder", folder, e.Name())
+		}
 	}
 	return nil
 }
