@@ -45,13 +45,19 @@ func write[O any](ctx context.Context, s *server, operation string, k Keyed, req
 	if err != nil {
 		return nil, err
 	}
+	var digest []byte
+	if k.Key != "" {
+		if digest, err = digestOf(request); err != nil {
+			return nil, err
+		}
+	}
 	var out *O
 	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
 		if k.Key == "" {
 			out, err = change(tx, p)
 			return err
 		}
-		earlier, err := claimKey(ctx, tx, p, operation, k.Key, request)
+		earlier, err := claimKey(ctx, tx, p, operation, k.Key, digest)
 		if err != nil {
 			return err
 		}
@@ -81,9 +87,13 @@ func once[O any](ctx context.Context, s *server, operation string, k Keyed, requ
 	if k.Key == "" {
 		return change(p)
 	}
+	digest, err := digestOf(request)
+	if err != nil {
+		return nil, err
+	}
 	var earlier []byte
 	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) (err error) {
-		earlier, err = claimKey(ctx, tx, p, operation, k.Key, request)
+		earlier, err = claimKey(ctx, tx, p, operation, k.Key, digest)
 		return err
 	})
 	if err != nil {
@@ -104,13 +114,16 @@ func once[O any](ctx context.Context, s *server, operation string, k Keyed, requ
 	return out, keep(ctx, s.DB, p, operation, k.Key, out)
 }
 
-// claimKey takes a key for this request, or gives the answer that it had before.
-func claimKey(ctx context.Context, tx postgres.Querier, p account.Principal, operation, key string, request any) (earlier []byte, err error) {
+// digestOf is taken before the change, which may complete what it was given: a
+// transaction that runs again must find the same digest.
+func digestOf(request any) ([]byte, error) {
 	encoded, err := json.Marshal(request)
-	if err != nil {
-		return nil, err
-	}
 	digest := sha256.Sum256(encoded)
+	return digest[:], err
+}
+
+// claimKey takes a key for this request, or gives the answer that it had before.
+func claimKey(ctx context.Context, tx postgres.Querier, p account.Principal, operation, key string, digest []byte) (earlier []byte, err error) {
 	_, err = tx.Exec(ctx, `
 		DELETE FROM idempotency
 		WHERE organization_id = $1 AND user_id = $2 AND operation = $3 AND key = $4 AND created_at < now() - interval '24 hours'`,
@@ -121,7 +134,7 @@ func claimKey(ctx context.Context, tx postgres.Querier, p account.Principal, ope
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO idempotency (organization_id, user_id, operation, key, request)
 		VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT DO NOTHING`, p.Organization, p.User, operation, key, digest[:])
+		ON CONFLICT DO NOTHING`, p.Organization, p.User, operation, key, digest)
 	if err != nil || tag.RowsAffected() == 1 {
 		return nil, postgres.Fault(err)
 	}
@@ -130,7 +143,7 @@ func claimKey(ctx context.Context, tx postgres.Querier, p account.Principal, ope
 		SELECT request = $5, response
 		FROM idempotency
 		WHERE organization_id = $1 AND user_id = $2 AND operation = $3 AND key = $4`,
-		p.Organization, p.User, operation, key, digest[:]).Scan(&same, &earlier)
+		p.Organization, p.User, operation, key, digest).Scan(&same, &earlier)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows): // it expired between the two statements
 		return nil, fault.New(fault.Unavailable, "Try again.")

@@ -303,6 +303,18 @@ func TestSlidesKeepTheirIDs(t *testing.T) {
 	if _, err := replace(lesson, read[0], read[0]); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a slide twice: %v", err)
 	}
+	// A transaction that the database asks to run again finds its input as it was.
+	again := []Slide{points, code}
+	undone := errors.New("undone")
+	for _, want := range []error{undone, nil} {
+		err := postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
+			_, _, err := ReplaceSlides(t.Context(), tx, org, lesson, nil, again)
+			return errors.Join(err, want)
+		})
+		if err != nil && !errors.Is(err, want) || fault.Is(err, fault.Invalid) {
+			t.Errorf("a transaction that runs again: %v", err)
+		}
+	}
 }
 
 func TestWhatCannotBeShownIsRefused(t *testing.T) {

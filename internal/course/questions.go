@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,6 +67,7 @@ func ReplaceQuestions(ctx context.Context, tx postgres.Querier, organization, le
 	for _, q := range present {
 		known[q.ID] = true
 	}
+	questions = slices.Clone(questions) // the caller's keep no new ids: the transaction may have to run again
 	var f findings
 	f.count("questions", len(questions), MaxQuestions)
 	for i := range questions {

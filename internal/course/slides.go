@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -86,6 +87,7 @@ func ReplaceSlides(ctx context.Context, tx postgres.Querier, organization, lesso
 	for _, s := range present {
 		known[s.ID] = true
 	}
+	slides = slices.Clone(slides) // the caller's keep no new ids: the transaction may have to run again
 	var f findings
 	f.count("slides", len(slides), MaxSlides)
 	for i := range slides {
