@@ -67,10 +67,15 @@ func merge(target, patch any) any {
 // Schema is that of T with nothing required, and null taken where T can do without.
 func (Patch[T]) Schema(r huma.Registry) *huma.Schema {
 	t := reflect.TypeFor[T]()
-	whole := r.Schema(t, false, t.Name())
+	patch := patchOf(r, r.Schema(t, false, t.Name()))
+	patch.Description = "A JSON merge patch (RFC 7396): what is absent stays as it is, null clears, lists are replaced."
+	return patch
+}
+
+// patchOf is the schema of a patch of what whole describes, and of the objects in it.
+func patchOf(r huma.Registry, whole *huma.Schema) *huma.Schema {
 	patch := *whole
 	patch.Required = nil
-	patch.Description = "A JSON merge patch (RFC 7396): what is absent stays as it is, null clears, lists are replaced."
 	required := map[string]bool{}
 	for _, name := range whole.Required {
 		required[name] = true
@@ -78,12 +83,10 @@ func (Patch[T]) Schema(r huma.Registry) *huma.Schema {
 	patch.Properties = map[string]*huma.Schema{}
 	for name, property := range whole.Properties {
 		p := *property
-		if !required[name] {
-			if p.Ref != "" {
-				p = *r.SchemaFromRef(p.Ref) // a reference cannot say that null is taken
-			}
-			p.Nullable = true
+		if p.Ref != "" {
+			p = *patchOf(r, r.SchemaFromRef(p.Ref))
 		}
+		p.Nullable = p.Nullable || !required[name]
 		patch.Properties[name] = &p
 	}
 	return &patch

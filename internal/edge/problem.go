@@ -105,6 +105,7 @@ func writeProblem(ctx context.Context, w http.ResponseWriter, err error) {
 // and the schema of errors in the OpenAPI, are made with the two functions.
 func init() {
 	huma.DefaultArrayNullable = false // a list that is empty is [], in both directions
+	huma.ValidateStrictCasing = true  // a merge patch of "Title" would otherwise pass and change no title
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return validationProblem(context.Background(), status, message, errs)
 	}
