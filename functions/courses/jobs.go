@@ -95,19 +95,20 @@ func (s *server) getJob(ctx context.Context, in *ByJob) (*oneJob, error) {
 	return &oneJob{"no-store", j}, err
 }
 
-func (s *server) cancelJob(ctx context.Context, in *ByJob) (*oneJob, error) {
-	p, err := who(ctx)
-	if err != nil {
-		return nil, err
-	}
-	j, err := s.Runner.Cancel(ctx, p.Organization, in.Job)
-	return &oneJob{"no-store", j}, err
+type changeJob struct {
+	ByJob
+	Keyed
 }
 
-func (s *server) resumeJob(ctx context.Context, in *ByJob) (*started, error) {
-	p, err := who(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return begun(s.Runner.Resume(ctx, p.Organization, in.Job))
+func (s *server) cancelJob(ctx context.Context, in *changeJob) (*oneJob, error) {
+	return once(ctx, s, "cancel-job", in.Keyed, in, func(p account.Principal) (*oneJob, error) {
+		j, err := s.Runner.Cancel(ctx, p.Organization, in.Job)
+		return &oneJob{"no-store", j}, err
+	})
+}
+
+func (s *server) resumeJob(ctx context.Context, in *changeJob) (*started, error) {
+	return once(ctx, s, "resume-job", in.Keyed, in, func(p account.Principal) (*started, error) {
+		return begun(s.Runner.Resume(ctx, p.Organization, in.Job))
+	})
 }
