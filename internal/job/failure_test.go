@@ -61,7 +61,7 @@ func TestPoisonIsGivenUp(t *testing.T) {
 				t.Errorf("effects: %s", got)
 			}
 			got := h.get(t, j)
-			if got.State != job.Failed || !strings.HasPrefix(got.Error, "1 of 2 steps failed. ") || strings.Contains(got.Error, "ouch") {
+			if got.State != job.Failed || !strings.HasPrefix(got.Error, "1 of 2 steps failed. ") || strings.Contains(got.Error, "ouch") || strings.Contains(got.Error, "request id") {
 				t.Errorf("the job is %s: %q", got.State, got.Error)
 			}
 		})

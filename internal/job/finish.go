@@ -63,6 +63,15 @@ func (r *Runner) succeeded(ctx context.Context, run *Run, result Result) error {
 	return nil
 }
 
+// Reason is what people read about a step that failed. Unlike fault.Message it
+// sends nobody to look for a request's id: work has none that they could have seen.
+func Reason(failure error) string {
+	if fault.Is(failure, fault.Internal) {
+		return "Something went wrong on our side. Try again; if it stays, tell us the job's id."
+	}
+	return fault.Message(failure)
+}
+
 // failed writes that an attempt failed: for now, or for good. One that was
 // interrupted from outside runs again and is not counted.
 func (r *Runner) failed(ctx context.Context, run *Run, failure error, interrupted bool) error {
@@ -74,7 +83,7 @@ func (r *Runner) failed(ctx context.Context, run *Run, failure error, interrupte
 			UPDATE job_steps
 			SET state = 'queued', failures = failures + CASE WHEN $5 THEN 0 ELSE 1 END, error = $6, lease_until = NULL, changed_at = now()
 			WHERE organization_id = $1 AND job_id = $2 AND name = $3 AND attempt = $4 AND state = 'running'`,
-			s.Organization, s.Job, s.Name, s.Attempt, interrupted, fault.Message(failure))
+			s.Organization, s.Job, s.Name, s.Attempt, interrupted, Reason(failure))
 		if err != nil {
 			return postgres.Fault(err)
 		}
@@ -90,7 +99,7 @@ func (r *Runner) failed(ctx context.Context, run *Run, failure error, interrupte
 			UPDATE job_steps
 			SET state = 'failed', failures = failures + 1, error = $5, lease_until = NULL, changed_at = now()
 			WHERE organization_id = $1 AND job_id = $2 AND name = $3 AND attempt = $4 AND state = 'running'`,
-			s.Organization, s.Job, s.Name, s.Attempt, fault.Message(failure))
+			s.Organization, s.Job, s.Name, s.Attempt, Reason(failure))
 		if err != nil {
 			return err
 		}

@@ -77,6 +77,6 @@ func IfFailed(ctx context.Context, tx pgx.Tx, s job.Step, failure error) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE sources
 		SET state = 'failed', reason = $3, updated_at = now()
-		WHERE organization_id = $1 AND source_id = $2 AND state IN ('queued', 'failed')`, s.Organization, s.Subject, fault.Message(failure))
+		WHERE organization_id = $1 AND source_id = $2 AND state IN ('queued', 'failed')`, s.Organization, s.Subject, job.Reason(failure))
 	return postgres.Fault(err)
 }
