@@ -126,6 +126,14 @@ func TestLessonShowsFilmArticleQuestionsAndEvidence(t *testing.T) {
 		`<a class="cite" aria-label="Source 1" href="#p1" rel="nofollow">1</a>`, `<li id="p3">`, "The home network handbook, page 14",
 		"<strong>B</strong> is right.", `rel="next" href="/lessons/les_names"`)
 
+	// Where no other origin plays videos, this one does, whatever it is called.
+	beside := httptest.NewRecorder()
+	request := httptest.NewRequest("GET", "http://forwarded:1234/lessons/"+lessonID, nil)
+	courses := httptest.NewServer(api.handler())
+	defer courses.Close()
+	New(Deps{Courses: mustURL(t, courses.URL)}).ServeHTTP(beside, request)
+	wants(t, beside.Body.String(), ` src="/video.mp4"`, ` src="/captions.vtt"`, ` poster="/poster.jpg"`, `href="/video.mp4#t=`)
+
 	api.change(func() { l := api.lessons[lessonID]; l.Video.Current = false; api.jobs = nil })
 	_, page = fetch(t, "GET", site+"/lessons/"+lessonID, nil)
 	wants(t, page, "The lesson has changed since this video was made.", "Make the video again")

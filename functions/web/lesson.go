@@ -3,6 +3,7 @@ package web
 import (
 	"html/template"
 	"net/http"
+	"net/url"
 
 	"golang.org/x/sync/errgroup"
 
@@ -78,6 +79,9 @@ func (s *site) showLesson(r *http.Request) (string, any, error) {
 		return "", nil, err
 	}
 
+	if view.Video != nil && s.deps.Media == nil {
+		onThisSite(view.Video)
+	}
 	names := namesOf(view.Course, nil)
 	for _, s := range sources {
 		names[s.ID] = s.Label()
@@ -98,6 +102,17 @@ func (s *site) showLesson(r *http.Request) (string, any, error) {
 	var err error
 	view.ArticleHTML, err = articleHTML(view.Article, len(view.Citations))
 	return "lesson", view, err
+}
+
+// onThisSite makes paths of the addresses of a video that is served beside the
+// pages. Its readers may know this host by another name, such as localhost or that
+// of a forwarded port, and from there a page may load nothing of the first.
+func onThisSite(v *course.Video) {
+	for _, address := range []*string{&v.URL, &v.CaptionsURL, &v.PosterURL} {
+		if u, err := url.Parse(*address); err == nil && u.Host != "" {
+			*address = u.RequestURI()
+		}
+	}
 }
 
 // place finds where the lesson stands in its course, and its neighbours.

@@ -60,6 +60,8 @@ func (h *House) outside(web http.Handler) http.Handler {
 	mux.HandleFunc("/"+bucketName+"/", func(w http.ResponseWriter, r *http.Request) {
 		edge.LongLived(w) // a large file over a slow line
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		r = r.WithContext(r.Context())
+		r.Host = h.host() // that of the signature; people may know this machine by another name
 		h.storage.ServeHTTP(w, r)
 	})
 	return mux

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -95,7 +96,17 @@ func (h *House) Close() error {
 }
 
 // URL is where people find the house.
-func (h *House) URL() string { return "http://" + h.public.Addr().String() }
+func (h *House) URL() string { return "http://" + h.host() }
+
+// host is where the public server is reached. One that listens everywhere names this
+// machine: browsers open no [::].
+func (h *House) host() string {
+	addr := h.public.Addr().(*net.TCPAddr)
+	if addr.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(addr.Port))
+	}
+	return addr.String()
+}
 
 // Pool is the database; Bucket the bucket, through the real client.
 func (h *House) Pool() *pgxpool.Pool { return h.pool }

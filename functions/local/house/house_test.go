@@ -1,6 +1,7 @@
 package house_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -36,7 +37,8 @@ func open(t *testing.T, opts house.Options) *house.House {
 	if err := os.Chmod(folder, 0o755); err != nil { // the database has a user of its own
 		t.Fatal(err)
 	}
-	opts.Addr, opts.Data, opts.Throwaway = "127.0.0.1:0", filepath.Join(folder, "data"), true
+	opts.Addr = cmp.Or(opts.Addr, "127.0.0.1:0")
+	opts.Data, opts.Throwaway = filepath.Join(folder, "data"), true
 	h, err := house.Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +117,10 @@ func TestLostEventIsMadeGood(t *testing.T) {
 
 func TestPublicOrigin(t *testing.T) {
 	t.Parallel()
-	h := open(t, house.Options{})
+	h := open(t, house.Options{Addr: ":0"})
+	if !strings.HasPrefix(h.URL(), "http://127.0.0.1:") {
+		t.Errorf("it is found at %s", h.URL())
+	}
 	if _, err := h.Bucket().Write(t.Context(), "videos/v.mp4", strings.NewReader("0123456789"), blob.WriteOptions{ContentType: "video/mp4"}); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +129,7 @@ func TestPublicOrigin(t *testing.T) {
 		t.Fatalf("the video's URL is %s, %v", video, err)
 	}
 	unsigned, _, _ := strings.Cut(video, "?")
+	otherwise := strings.Replace(video, "127.0.0.1", "localhost", 1)
 	for _, c := range []struct {
 		method, url string
 		want        int
@@ -131,6 +137,7 @@ func TestPublicOrigin(t *testing.T) {
 		{http.MethodGet, h.URL() + "/", http.StatusOK},
 		{http.MethodGet, h.URL() + "/v1/courses", http.StatusOK},
 		{http.MethodGet, video, http.StatusPartialContent},
+		{http.MethodGet, otherwise, http.StatusPartialContent},
 		{http.MethodGet, unsigned, http.StatusForbidden},
 		{http.MethodPost, h.URL() + "/storage/v1/b", http.StatusNotFound},
 		{http.MethodPost, h.URL() + "/tasks/render", http.StatusNotFound},
