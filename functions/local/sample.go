@@ -15,6 +15,7 @@ import (
 	"lectern.dev/lectern/functions/local/house"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/source/sample"
 )
 
@@ -54,6 +55,8 @@ func makeSample(ctx context.Context, h *house.House, maker *commission.Maker, no
 		}
 	} else if err != nil {
 		return false, err
+	} else if err := course.Exists(ctx, h.Pool(), account.BuiltIn.Organization, id); fault.Is(err, fault.NotFound) {
+		return false, os.Remove(note) // deleted before it was done: nobody wants it
 	}
 	if err := maker.Finish(ctx, id, commission.Brief{}); err != nil {
 		return false, err
