@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -69,9 +70,16 @@ func send(ctx context.Context, m *Maker, method, path, key string, body []byte) 
 	}
 	var problem struct {
 		Detail string `json:"detail"`
+		Errors []struct {
+			Location string `json:"location"`
+			Message  string `json:"message"`
+		} `json:"errors"`
 	}
-	if json.Unmarshal(answer, &problem) != nil || problem.Detail == "" {
+	switch {
+	case json.Unmarshal(answer, &problem) != nil || problem.Detail == "":
 		problem.Detail = fmt.Sprintf("%s %s answered %s", method, path, res.Status)
+	case len(problem.Errors) > 0 && strings.Contains(problem.Detail, "see errors"): // who reads it here cannot
+		problem.Detail = fmt.Sprintf("The %s was not accepted: %s.", strings.TrimPrefix(problem.Errors[0].Location, "body."), problem.Errors[0].Message)
 	}
 	return nil, res.StatusCode == http.StatusServiceUnavailable, errors.New(problem.Detail)
 }

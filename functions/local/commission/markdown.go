@@ -45,7 +45,7 @@ func writeLesson(out *strings.Builder, l ExportedLesson, names map[string]string
 			fmt.Fprintf(out, "- %s\n", line(o))
 		}
 	}
-	if article := strings.TrimSpace(l.Article); article != "" {
+	if article := demoted(strings.TrimSpace(l.Article)); article != "" {
 		fmt.Fprintf(out, "\n%s\n", footnote.ReplaceAllString(article, fmt.Sprintf("[^%d-$1]", l.Number)))
 	}
 	if len(l.Questions) > 0 {
@@ -61,6 +61,30 @@ func writeLesson(out *strings.Builder, l ExportedLesson, names map[string]string
 		}
 	}
 }
+
+// demoted puts an article's headings, which begin with ##, below the lesson's ###.
+// What looks like a heading in a listing stays as it is.
+func demoted(article string) string {
+	lines := strings.Split(article, "\n")
+	fence := ""
+	for i, l := range lines {
+		switch mark := fenceMark.FindString(l); {
+		case fence != "": // only as long a fence of the same kind ends it
+			if m := strings.TrimSpace(mark); strings.HasPrefix(m, fence) && strings.TrimSpace(l) == m {
+				fence = ""
+			}
+		case mark != "":
+			fence = strings.TrimSpace(mark)
+		default:
+			if level := strings.IndexFunc(l, func(r rune) bool { return r != '#' }); level > 0 && l[level] == ' ' && level <= 6 {
+				lines[i] = strings.Repeat("#", min(level+2, 6)) + l[level:]
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+var fenceMark = regexp.MustCompile("^ {0,3}(`{3,}|~{3,})")
 
 // footnote is a citation in an article; its number begins again in every lesson.
 var footnote = regexp.MustCompile(`\[\^(p\d+)\]`)
