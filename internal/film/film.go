@@ -90,7 +90,7 @@ func (s *Studio) Make(ctx context.Context, script Script, progress Progress) (*F
 
 func (s *Studio) make(ctx context.Context, dir string, script Script, progress Progress) (*Film, error) {
 	scenes := scenesOf(script)
-	count := &counter{total: 2*len(scenes) + 1, tell: progress}
+	count := &counter{total: unitsOf(len(script.Slides)), tell: progress}
 	rate, err := s.narrate(ctx, dir, script.Language, scenes, count)
 	if err != nil {
 		return nil, err
@@ -251,6 +251,11 @@ func manifest(scenes []*scene) course.Manifest {
 	}
 	return m
 }
+
+// unitsOf is how many units of work a film is: each slide and the title card are
+// spoken and drawn, and all are joined once. The job is told so before the work
+// begins, for a total that grows makes its progress run backwards.
+func unitsOf(slides int) int { return 2*(slides+1) + 1 }
 
 // counter tells how many units are done.
 type counter struct {

@@ -90,7 +90,7 @@ func stepFor(ctx context.Context, q postgres.Querier, organization, lesson strin
 	}
 	units := int64(0)
 	if len(script.Slides) > 0 {
-		units = int64(len(script.Slides)) + 1 // the title card
+		units = int64(unitsOf(len(script.Slides)))
 	}
 	return job.NewStep{Name: "render/" + lesson, Kind: "render", Subject: lesson, Content: ContentKey(script, ""), Units: units}, nil
 }

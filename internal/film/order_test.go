@@ -64,14 +64,14 @@ func TestOrders(t *testing.T) {
 	}
 
 	first, err := film.StartRender(t.Context(), runner, who, lessons[0])
-	if err != nil || first.Total != 2 || len(tasks.Waiting()) != 1 {
+	if err != nil || first.Total != 5 || len(tasks.Waiting()) != 1 {
 		t.Fatalf("%+v, %d tasks, %v", first, len(tasks.Waiting()), err)
 	}
 	if again, err := film.StartRender(t.Context(), runner, who, lessons[0]); err != nil || again.ID != first.ID {
 		t.Errorf("a second click: %+v, %v", again, err)
 	}
 	whole, err := film.StartRenders(t.Context(), runner, who, courseID)
-	if err != nil || whole.ID == first.ID || whole.Total != 2 { // the first lesson is being filmed already
+	if err != nil || whole.ID == first.ID || whole.Total != 5 { // the first lesson is being filmed already
 		t.Errorf("the whole course: %+v, %v", whole, err)
 	}
 	if len(tasks.Waiting()) != 2 {
