@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
@@ -45,6 +46,9 @@ func (s Speaker) Speak(ctx context.Context, req speech.Request) (speech.Audio, e
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return speech.Audio{}, ctx.Err()
+		}
+		if errors.Is(err, exec.ErrNotFound) { // trying again does not install it
+			return speech.Audio{}, fault.Wrap(fault.Invalid, err, "The program espeak-ng is not installed here. Install it (Debian: apt-get install espeak-ng) and try again.")
 		}
 		return speech.Audio{}, fault.Wrap(fault.Unavailable, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String())), "The text could not be spoken.")
 	}

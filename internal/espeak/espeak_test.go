@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"lectern.dev/lectern/internal/espeak"
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/speech"
 	"lectern.dev/lectern/internal/speech/speechtest"
 )
 
@@ -14,6 +16,15 @@ func TestSpeaker(t *testing.T) {
 	t.Parallel()
 	need(t)
 	speechtest.Run(t, espeak.Speaker{})
+}
+
+// A machine without the program will not have it at the next try either.
+func TestMissingProgram(t *testing.T) {
+	t.Parallel()
+	_, err := espeak.Speaker{Program: "no-such-espeak"}.Speak(t.Context(), speech.Request{Text: "Hello.", Language: "en"})
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.Message(err), "not installed") {
+		t.Error(err)
+	}
 }
 
 // Every voice that we ask for exists in the installed program.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,6 +60,9 @@ func (c child) run(ctx context.Context) ([]byte, error) {
 	}
 	alive.beat()
 	if err := cmd.Start(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) { // trying again does not install it
+			return nil, fault.Wrap(fault.Invalid, err, "The program %s is not installed here. Install it (Debian: apt-get install ffmpeg) and try again.", filepath.Base(cmd.Path))
+		}
 		return nil, fault.Wrap(fault.Unavailable, err, "The video encoder could not be started.")
 	}
 	watched := make(chan struct{})

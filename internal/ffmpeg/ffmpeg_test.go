@@ -32,6 +32,15 @@ func TestEncoder(t *testing.T) {
 	encodetest.Run(t, ffmpeg.Encoder{})
 }
 
+// A machine without the program will not have it at the next try either.
+func TestMissingProgram(t *testing.T) {
+	t.Parallel()
+	_, err := (ffmpeg.Encoder{FFprobe: "no-such-ffprobe"}).Probe(t.Context(), filepath.Join(t.TempDir(), "a.mp4"))
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.Message(err), "no-such-ffprobe is not installed") {
+		t.Error(err)
+	}
+}
+
 // Pictures that stand long are repeated, keyframes come at least every 10 s, and
 // every packet has its time.
 func TestPacketTimes(t *testing.T) {
