@@ -47,8 +47,9 @@ func (f faults) all() []string { return slices.Concat(f.grave, f.minor) }
 
 // ask puts a question to the model and gives an answer that has the right shape and
 // in which check finds no grave faults. An answer with faults, or one that was cut
-// off, is sent back once with what is wrong with it. A second one with grave faults
-// is an error that is not tried again, for it would cost as much each time.
+// off, is sent back once with what is wrong with it. When the second one is worse,
+// the first is taken if it can be used; else that is an error that is not tried
+// again, for it would cost as much each time.
 func ask[T any](ctx context.Context, a *Agents, q question, check func(T) faults) (answer T, tr trace, err error) {
 	shape, err := shapeOf[T](q.schema)
 	if err != nil {
@@ -60,6 +61,8 @@ func ask[T any](ctx context.Context, a *Agents, q question, check func(T) faults
 	}
 	tr.Prompt = q.prompt
 	var wrong faults
+	var usable *T // the first answer, when its faults are minor
+	var by string // the model that gave it
 	for try := range 2 {
 		resp, err := a.complete(ctx, llm.Request{
 			Messages: messages, Passages: q.passages, Schema: shape.schema,
@@ -67,12 +70,19 @@ func ask[T any](ctx context.Context, a *Agents, q question, check func(T) faults
 		})
 		tr.Calls++
 		tr.Usage = tr.Usage.Add(resp.Usage)
+		if err != nil && usable != nil && ctx.Err() == nil {
+			break
+		}
 		if err != nil {
 			return answer, tr, err
 		}
 		tr.Model = resp.Model
 		switch resp.Finish {
 		case llm.Refusal:
+			if usable != nil {
+				tr.Model = by
+				return *usable, tr, nil
+			}
 			return answer, tr, fault.New(fault.Invalid, "The language model refused to write this: %s", cut(resp.Text, 300))
 		case llm.Length:
 			wrong = faults{grave: []string{"The answer was cut off because it was too long. Write less."}}
@@ -82,9 +92,17 @@ func ask[T any](ctx context.Context, a *Agents, q question, check func(T) faults
 		if len(wrong.grave) == 0 && (len(wrong.minor) == 0 || try > 0) {
 			return answer, tr, nil
 		}
+		if len(wrong.grave) == 0 {
+			first := answer
+			usable, by = &first, resp.Model
+		}
 		messages = append(messages[:len(messages):len(messages)],
 			llm.Message{Role: llm.Assistant, Text: cut(resp.Text, maxSentBack)},
 			llm.Message{Role: llm.User, Text: "Your answer cannot be used:\n- " + strings.Join(wrong.all(), "\n- ") + "\nAnswer again, whole and corrected."})
+	}
+	if usable != nil {
+		tr.Model = by
+		return *usable, tr, nil
 	}
 	return answer, tr, fault.New(fault.Invalid,
 		"The language model %s gave no usable %s, not even after it was told what was wrong: %s Resume the job to try again, or use another model.",

@@ -43,8 +43,8 @@ const (
 )
 
 // maxAttempts bounds what one step may cost over all failures and resumes: each
-// attempt makes at most three calls, so a job of 30 lessons can never make more
-// than 91 × 20 × 3, whatever goes wrong and however often it is resumed.
+// attempt makes at most two calls, so a job of 30 lessons can never make more
+// than 91 × 20 × 2, whatever goes wrong and however often it is resumed.
 const maxAttempts = 20
 
 // Work executes one step of a generation; it is the job.Work of such jobs.

@@ -146,7 +146,7 @@ func stemmed(w string) string {
 	return string(r[:min(len(r), 5)])
 }
 
-var unspeakable = regexp.MustCompile(`https?://|\bwww\.|[{}<>|\\^~` + "`" + `]|(^|\s)/\w+/|\w\(\)|(?i)\b(see|siehe|voir|véase|ver|vedi) (above|below|oben|unten|ci-dessous|abajo|sopra|sotto)\b|(?i)\b(figure|fig\.|abbildung|tabelle|table) \d`)
+var unspeakable = regexp.MustCompile(`https?://|\bwww\.|[{}<>|\\^~` + "`" + `]|(^|[\s"'“‘”„«])/\w+/|\w\(\)|(?i)\b(see|siehe|voir|véase|ver|vedi) (above|below|oben|unten|ci-dessous|abajo|sopra|sotto)\b|(?i)\b(figure|fig\.|abbildung|tabelle|table) \d`)
 
 // wrongWithSpeech says what keeps a sentence from being read aloud.
 func wrongWithSpeech(text string) string {

@@ -171,6 +171,7 @@ func TestSpeech(t *testing.T) {
 		"A router joins two networks.":          true,
 		"See https://example.org for more.":     false,
 		"Edit /etc/network/interfaces first.":   false,
+		"It is set in “/etc/fstab” at first.":   false,
 		"Call main() to begin.":                 false,
 		"As figure 3 shows, it is fast.":        false,
 		"The range is 10 to 20 meters, always.": true,

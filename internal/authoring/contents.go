@@ -13,10 +13,11 @@ import (
 // What the planner is shown of the sources, in tokens as llm estimates them. A book
 // of 2,000 pages fits: headings that would not are folded into those above them.
 const (
-	contentsBudget = 12_000 // for the list of headings
-	openingsBudget = 8_000  // for the beginnings of sections
-	longestOpening = 120    // words
-	longestSection = 1500   // words, beyond which a section without sub-headings is divided
+	contentsBudget  = 12_000 // for the list of headings
+	openingsBudget  = 8_000  // for the beginnings of sections
+	longestOpening  = 120    // words
+	shortestOpening = 30     // words; less is no sentence
+	longestSection  = 1500   // words, beyond which a section without sub-headings is divided
 )
 
 // contents is a table of contents whose entries have short ids.
@@ -132,21 +133,20 @@ func (c contents) json() string {
 }
 
 // openings gives the beginnings of sections, each under its section's id. When not
-// all fit, each gets fewer words.
+// all fit, each gets fewer words, and when that would be less than a sentence, some
+// get none, spread over the whole.
 func (c contents) openings() []llm.Passage {
-	words := longestOpening
-	for ; words > 10; words /= 2 {
-		cost := 0
-		for _, s := range c.sections {
-			cost += 16 + 2*min(words, len(strings.Fields(s.Text)))
-		}
-		if cost <= openingsBudget {
-			break
+	words, every := longestOpening, 1
+	for c.costOfOpenings(words, every) > openingsBudget {
+		if words > shortestOpening {
+			words /= 2
+		} else {
+			every++
 		}
 	}
 	var out []llm.Passage
 	for i, s := range c.sections {
-		if text := firstWords(s.Text, words); text != "" {
+		if text := firstWords(s.Text, words); text != "" && i%every == 0 {
 			out = append(out, llm.Passage{
 				ID: sectionID(i), Source: s.Document, Heading: strings.Join(s.Path, " > "),
 				Page: s.Page, Kind: "prose", Text: text,
@@ -154,6 +154,16 @@ func (c contents) openings() []llm.Passage {
 		}
 	}
 	return out
+}
+
+func (c contents) costOfOpenings(words, every int) int {
+	cost := 0
+	for i, s := range c.sections {
+		if n := len(strings.Fields(s.Text)); n > 0 && i%every == 0 {
+			cost += 16 + 2*min(words, n)
+		}
+	}
+	return cost
 }
 
 func firstWords(s string, n int) string {

@@ -34,6 +34,9 @@ func TestABookFits(t *testing.T) {
 	cost := 0
 	for _, p := range toc.openings() {
 		cost += llm.EstimateText(p.Text)
+		if !strings.Contains(p.Text, ".") {
+			t.Fatalf("an opening of no sentence: %q", p.Text)
+		}
 	}
 	if cost > openingsBudget || cost == 0 {
 		t.Errorf("the openings have %d tokens", cost)

@@ -151,7 +151,11 @@ func (t *task) repair(ctx context.Context, passages shown, failing []*claim) (tr
 		}
 		c.dropped = r.Drop
 		*c.evidence = passages.resolve(r.Cites)
-		if line := text(r.Text, 290); c.text != nil && line != "" {
+		most := 290
+		if c.kind == "narration" {
+			most = 990
+		}
+		if line := text(r.Text, most); c.text != nil && line != "" {
 			*c.text = line
 		}
 	}
