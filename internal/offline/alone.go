@@ -16,7 +16,7 @@ const (
 
 var (
 	parenthesis = regexp.MustCompile(` ?[(\[][^()\[\]]*[)\]]`)
-	technical   = regexp.MustCompile(`[_=<>{}$|\\^~*@#§†‡]|://|\bwww\.|(^|\s)["'“‘]?--?\w|(^|\s)["'“‘]?/\w|\w/\w[^\s]*/|\w\(\)|::|\w:\w+:\w|\w\.(\w{2,5}\b)|\.\.`)
+	technical   = regexp.MustCompile(`[_=<>{}$|\\^~*@#§†‡]|://|\bwww\.|(^|\s)["'“‘”„«]?--?\w|(^|\s)["'“‘”„«]?/\w|(^|\s)["'“‘”„«]?\.[a-z]|[,;.:!?][,;]|[,;]\.|^\d+\p{Lu}\p{Ll}|\w/\w[^\s]*/|\w\(\)|::|\w:\w+:\w|\w\.(\w{2,5}\b)|\.\.`)
 	runOn       = regexp.MustCompile(`\pL{3,}[.!?] `)
 	shouting    = regexp.MustCompile(`\p{Lu}{3,}[\s-]+(\p{Lu}{2,}[\s-]+)*\p{Lu}{3,}`)
 	quoteMarks  = strings.NewReplacer("“", "\"", "”", "\"", "„", "\"", "«", "\"", "»", "\"")
@@ -37,7 +37,7 @@ func (l *language) standsAlone(raw string, item bool) (spoken string, ok bool) {
 	case n < shortestSpoken || n > longestSpoken,
 		!strings.ContainsRune(".!。！", last), strings.HasSuffix(s, ".."),
 		!opensLikeSentence(s), !balanced(s),
-		technical.MatchString(strings.TrimRight(s, ".")), shouting.MatchString(s), runOn.MatchString(s),
+		l.isConcession(s), technical.MatchString(strings.TrimRight(s, ".")), shouting.MatchString(s), runOn.MatchString(s),
 		l.pointsElsewhere(s), (item || n < 9) && !l.hasVerb(tokenize(s)), mostlyNotWords(s), isLabelled(s), l.isForeign(tokenize(s)):
 		return "", false
 	}
@@ -94,6 +94,13 @@ func (l *language) hasVerb(ws []string) bool {
 		}
 	}
 	return false
+}
+
+// isConcession tells whether a sentence opens with a clause such as "Although …" and
+// ends before its main clause has begun.
+func (l *language) isConcession(s string) bool {
+	first, rest, _ := strings.Cut(strings.ToLower(s), " ")
+	return l.openings[first] && !strings.Contains(rest, ",")
 }
 
 func opensLikeSentence(s string) bool {

@@ -168,7 +168,7 @@ func parseTable(text string) (header []string, rows [][]string, ok bool) {
 		}
 		cells := columns.Split(strings.Trim(line, "| "), -1)
 		for i, c := range cells {
-			cells[i] = collapse(c)
+			cells[i] = flat(c) // not collapse: a cell may be "-" or "-1"
 			if utf8.RuneCountInString(cells[i]) > cellLength {
 				return nil, nil, false
 			}

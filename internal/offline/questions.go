@@ -136,15 +136,12 @@ func (e *examiner) askTables(n int) {
 		if n <= 0 || p.Kind != "table" || !ok || len(rows) < 3 {
 			continue
 		}
-		row := rows[len(rows)/2]
-		var wrong []string
-		for _, r := range rows {
-			if r[1] != row[1] {
-				wrong = append(wrong, r[1])
-			}
+		row, wrong := tableRow(rows)
+		if row == nil {
+			continue
 		}
 		line := lineWith(p.Text, row)
-		if row[0] == "" || row[1] == "" || line == "" {
+		if line == "" {
 			continue
 		}
 		told := &sentence{passage: i, raw: line, spoken: row[0] + " – " + header[1] + ": " + row[1] + "."}
@@ -152,6 +149,29 @@ func (e *examiner) askTables(n int) {
 			n--
 		}
 	}
+}
+
+// tableRow picks the row to ask for, from the middle on: one whose name no other row
+// has, for then two entries would be right, and whose entry says something.
+func tableRow(rows [][]string) (row, wrong []string) {
+	for i := range rows {
+		row := rows[(len(rows)/2+i)%len(rows)]
+		named := 0
+		wrong = nil
+		for _, r := range rows {
+			if r[0] == row[0] {
+				named++
+			}
+			if r[1] != row[1] {
+				wrong = append(wrong, r[1])
+			}
+		}
+		isNumber := numberPattern.FindString(row[1]) == row[1]
+		if named == 1 && row[0] != "" && row[1] != "" && (isNumber || !mostlyNotWords(row[1])) {
+			return row, wrong
+		}
+	}
+	return nil, nil
 }
 
 // lineWith finds the line of a table's text that holds a row.

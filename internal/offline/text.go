@@ -110,10 +110,12 @@ func (l *language) endsSentence(before, after string) bool {
 }
 
 // collapse makes one line of a text and takes the marks of Markdown off it.
-func collapse(s string) string {
+func collapse(s string) string { return strings.TrimLeft(flat(s), "•*-–—·▪◦‣ ") }
+
+// flat is collapse for what begins with no bullet.
+func flat(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
-	s = strings.NewReplacer("**", "", "__", "", "`", "").Replace(s)
-	return strings.TrimLeft(s, "•*-–—·▪◦‣ ")
+	return strings.NewReplacer("**", "", "__", "", "`", "").Replace(s)
 }
 
 // tokenize gives the words of a text in lower case: letters and digits, with the
