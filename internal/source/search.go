@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ const longestQuery = 1000
 // Search finds the passages of a course that a query is about, the best first. The
 // query is what people type: words, "phrases", -exclusions. When no passage holds
 // all of its words, those come that hold the most of them, rare words before common
-// ones.
+// ones; what is excluded stays away.
 func Search(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
 	query = firstRunes(clean(query), longestQuery)
 	hits, err := allWords(ctx, q, organization, course, query, limit)
@@ -57,7 +58,8 @@ const queryWords = 40
 // anyWord ranks by the share of the query that a passage holds, where each word weighs
 // the more the fewer passages hold it: "a wall of concrete" is about concrete.
 func anyWord(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
-	words := strings.FieldsFunc(strings.ToLower(searchable(query)), func(r rune) bool {
+	wanted, excluded := exclusions(query)
+	words := strings.FieldsFunc(strings.ToLower(searchable(wanted)), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune("-.'’", r)
 	})
 	return collectHits(q.Query(ctx, `
@@ -65,6 +67,7 @@ func anyWord(ctx context.Context, q postgres.Querier, organization, course, quer
 			SELECT passage_id, configuration, lexemes
 			FROM passages
 			WHERE organization_id = $1 AND course_id = $2
+				AND NOT EXISTS (SELECT FROM unnest($5::text[]) AS w WHERE lexemes @@ phraseto_tsquery(configuration, w))
 		), word AS (
 			SELECT DISTINCT c.configuration, plainto_tsquery(c.configuration, w) AS query
 			FROM (SELECT DISTINCT configuration FROM here) c, unnest($3::text[]) AS w
@@ -88,7 +91,19 @@ func anyWord(ctx context.Context, q postgres.Querier, organization, course, quer
 		JOIN passages p USING (passage_id)
 		WHERE p.organization_id = $1
 		ORDER BY r.rank DESC, p.source_id, p.position`,
-		organization, course, words[:min(len(words), queryWords)], limit))
+		organization, course, words[:min(len(words), queryWords)], limit, excluded[:min(len(excluded), queryWords)]))
+}
+
+// exclusion is a word or phrase behind a hyphen that begins a word, as
+// websearch_to_tsquery has it.
+var exclusion = regexp.MustCompile(`(^|\s)-("[^"]*"|\S+)`)
+
+// exclusions divides a query into what is looked for and what is not wanted.
+func exclusions(query string) (wanted string, excluded []string) {
+	for _, found := range exclusion.FindAllStringSubmatch(query, -1) {
+		excluded = append(excluded, searchable(found[2]))
+	}
+	return exclusion.ReplaceAllString(query, " "), excluded
 }
 
 func collectHits(rows pgx.Rows, err error) ([]Hit, error) {

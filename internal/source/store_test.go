@@ -462,6 +462,21 @@ func TestSearch(t *testing.T) {
 			t.Errorf("%q: rank %v", query, hits[0].Rank)
 		}
 	}
+	// No passage holds all that is asked for; what is excluded stays away even so.
+	for query, unwanted := range map[string]string{
+		"xylophone router -encryption":              "ncryption",
+		`xylophone router -"gives every device an"`: "gives every device an",
+	} {
+		hits, err := source.Search(t.Context(), d.db, organization, "crs_1", query, 5)
+		if err != nil || len(hits) == 0 {
+			t.Errorf("%q: %v, %v", query, hits, err)
+		}
+		for _, h := range hits {
+			if strings.Contains(h.Text, unwanted) {
+				t.Errorf("%q found %q", query, h.Text)
+			}
+		}
+	}
 	for _, nothing := range []string{"", "xylophone", "the", "'; DROP TABLE passages; --", "\x00", "\xff", `"`, "-router -", ":*", "a & | !", strings.Repeat("x ", 100_000)} {
 		if hits, err := source.Search(t.Context(), d.db, organization, "crs_1", nothing, 5); err != nil || nothing != "-router -" && len(hits) > 0 {
 			t.Errorf("%.40q: %v, %v", nothing, hits, err)
