@@ -46,6 +46,9 @@ func (r *Runner) succeeded(ctx context.Context, run *Run, result Result) error {
 				return err
 			}
 		}
+		if err := run.tell(ctx, tx); err != nil {
+			return err
+		}
 		_, err = addSteps(ctx, tx, s.Job, s.Organization, result.Next)
 		if err == nil {
 			crash.Point("job.before-commit")

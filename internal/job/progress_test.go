@@ -164,6 +164,31 @@ func TestTimeLeftAfterAResume(t *testing.T) {
 	}
 }
 
+// A step that ends before the first heartbeat has said what it does all the same,
+// and a job that has ended says nothing.
+func TestQuickStepsAreHeard(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.Lease, h.Beat = time.Hour, time.Hour
+	j := h.start(t, "crs_1", step("a"), step("b"))
+	quick := func(name string) job.Job {
+		err := h.Execute(t.Context(), body(j, name), func(_ context.Context, run *job.Run) (job.Result, error) {
+			run.Progress(0, 1, "Doing "+name)
+			return job.Result{}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.get(t, j)
+	}
+	if got := quick("a"); got.Message != "Doing a" {
+		t.Errorf("after the first: %q", got.Message)
+	}
+	if got := quick("b"); got.Message != "" || got.State != job.Succeeded {
+		t.Errorf("in the end: %s, %q", got.State, got.Message)
+	}
+}
+
 // A board that is down holds nothing up.
 func TestBoardThatIsDown(t *testing.T) {
 	t.Parallel()

@@ -64,6 +64,21 @@ func (r *Run) Progress(done, units int64, message string) {
 	r.done, r.units, r.message, r.changed = min(done, units), max(1, units), message, true
 }
 
+// tell writes the sentence that no heartbeat has written: steps quicker than one
+// would leave a job saying that it waits, to its end.
+func (r *Run) tell(ctx context.Context, tx pgx.Tx) error {
+	r.mu.Lock()
+	message, changed := r.message, r.changed
+	r.mu.Unlock()
+	if !changed || message == "" {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE jobs SET message = $3
+		WHERE organization_id = $1 AND job_id = $2 AND state = 'running'`, r.Step.Organization, r.Step.Job, message)
+	return err
+}
+
 // Commit runs fn in a transaction that commits only while this attempt holds the
 // step: a worker that wakes up late writes nothing.
 func (r *Run) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
