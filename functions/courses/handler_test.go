@@ -336,7 +336,8 @@ func TestASourceGetsItsUploadAndGoesWithItsFiles(t *testing.T) {
 	if len(page.Items) != 1 || page.Items[0].ID != added.Source.ID || page.NextCursor == "" {
 		t.Errorf("%+v", page)
 	}
-	page = into[list[source.Source]](r.do("GET", at+"?limit=1&cursor="+page.NextCursor, nil).want(200))
+	rest := at + "?limit=1&cursor=" + page.NextCursor
+	page = into[list[source.Source]](r.do("GET", rest, nil).want(200))
 	if len(page.Items) != 1 || page.Items[0].ID != second.Source.ID || page.NextCursor != "" {
 		t.Errorf("%+v", page)
 	}
@@ -347,6 +348,9 @@ func TestASourceGetsItsUploadAndGoesWithItsFiles(t *testing.T) {
 	}
 	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).want(204)
 	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).want(404)
+	if page = into[list[source.Source]](r.do("GET", rest, nil).want(200)); len(page.Items) != 1 || page.Items[0].ID != second.Source.ID {
+		t.Errorf("behind a source that was deleted: %+v", page)
+	}
 	if left, err := r.bucket.List(t.Context(), ""); err != nil || len(left) != 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}

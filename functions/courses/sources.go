@@ -1,8 +1,11 @@
 package courses
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -79,15 +82,20 @@ func (s *server) listSources(ctx context.Context, in *struct {
 		return nil, err
 	}
 	if in.Cursor != "" {
-		at := slices.IndexFunc(sources, func(s source.Source) bool { return s.ID == in.Cursor })
-		if at < 0 {
+		at, id, found := strings.Cut(in.Cursor, ".")
+		made, err := strconv.ParseInt(at, 36, 64)
+		if err != nil || !found {
 			return nil, fault.New(fault.Invalid, "The cursor is not one that this list gave. Begin again without it.")
 		}
-		sources = sources[at+1:]
+		sources = slices.DeleteFunc(sources, func(s source.Source) bool {
+			return cmp.Or(cmp.Compare(s.CreatedAt.UnixMicro(), made), cmp.Compare(s.ID, id)) <= 0
+		})
 	}
 	out := list[source.Source]{Items: append([]source.Source{}, sources[:min(in.Limit, len(sources))]...)}
 	if len(sources) > in.Limit {
-		out.NextCursor = out.Items[in.Limit-1].ID
+		// Its place, not only its id: it may be deleted before the next page is asked for.
+		last := out.Items[in.Limit-1]
+		out.NextCursor = strconv.FormatInt(last.CreatedAt.UnixMicro(), 36) + "." + last.ID
 	}
 	return &struct{ Body list[source.Source] }{out}, nil
 }
