@@ -98,6 +98,16 @@ func TestFromFails(t *testing.T) {
 func TestFromStops(t *testing.T) {
 	t.Parallel()
 	needPostgres(t)
+	for _, stage := range []string{"Reading", "Filming"} {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			stopAt(t, stage)
+		})
+	}
+}
+
+func stopAt(t *testing.T, stage string) {
+	t.Helper()
 	folder, data := t.TempDir(), dataFolder(t)
 	document := filepath.Join(folder, "networks.md")
 	if err := os.WriteFile(document, sample.Document, 0o600); err != nil {
@@ -115,7 +125,7 @@ func TestFromStops(t *testing.T) {
 	}
 	var said strings.Builder
 	buffer := make([]byte, 256)
-	for !strings.Contains(said.String(), "Filming") {
+	for !strings.Contains(said.String(), stage) {
 		n, err := stdout.Read(buffer)
 		if err != nil {
 			t.Fatalf("%v: %s%s", err, said.String(), stderr.String())

@@ -117,6 +117,9 @@ func order(ctx context.Context, h *house.House, o options) error {
 	progress := commission.NewProgress(os.Stdout)
 	maker := &commission.Maker{URL: h.URL(), Show: progress.Show}
 	err := deliver(ctx, h, maker, o)
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("stopped before the course was done") // whatever it was that noticed
+	}
 	progress.End()
 	stop()
 	return errors.Join(err, <-served)
