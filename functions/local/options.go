@@ -84,6 +84,9 @@ func (o *options) complete(files []string) error {
 	if err := commission.CheckOut(o.out); err != nil {
 		return usage("%s", err)
 	}
+	if err := commission.Writable(o.out); err != nil {
+		return usage("%s", err)
+	}
 	for _, path := range files {
 		document, err := commission.File(path)
 		if err != nil {
