@@ -27,7 +27,7 @@ func settle(ctx context.Context, tx postgres.Querier, organization, job string) 
 		WHERE s.organization_id = $1 AND s.job_id = $2 AND s.state = 'blocked'
 			AND NOT EXISTS (
 				SELECT FROM unnest(s.needs) AS need
-				LEFT JOIN job_steps d ON d.job_id = s.job_id AND d.name = need
+				LEFT JOIN job_steps d ON d.organization_id = $1 AND d.job_id = s.job_id AND d.name = need
 				WHERE d.state IS DISTINCT FROM 'succeeded')`, organization, job)
 	if err != nil {
 		return Job{}, postgres.Fault(err)
@@ -62,7 +62,7 @@ func settle(ctx context.Context, tx postgres.Querier, organization, job string) 
 	_, err = tx.Exec(ctx, `
 		UPDATE job_steps SET state = 'canceled', changed_at = now()
 		WHERE organization_id = $1 AND job_id = $2 AND state = 'blocked'
-			AND EXISTS (SELECT FROM jobs WHERE job_id = $2 AND state = 'failed')`, organization, job)
+			AND EXISTS (SELECT FROM jobs WHERE organization_id = $1 AND job_id = $2 AND state = 'failed')`, organization, job)
 	if err != nil {
 		return Job{}, postgres.Fault(err)
 	}
@@ -74,8 +74,8 @@ func refresh(ctx context.Context, q postgres.Querier, organization, job string) 
 	rows, err := q.Query(ctx, `
 		UPDATE jobs
 		SET version = version + 1,
-			done = coalesce((SELECT sum(done) FROM job_steps s WHERE s.job_id = jobs.job_id), 0),
-			total = coalesce((SELECT sum(units) FROM job_steps s WHERE s.job_id = jobs.job_id), 0)
+			done = coalesce((SELECT sum(done) FROM job_steps s WHERE s.organization_id = $1 AND s.job_id = jobs.job_id), 0),
+			total = coalesce((SELECT sum(units) FROM job_steps s WHERE s.organization_id = $1 AND s.job_id = jobs.job_id), 0)
 		WHERE organization_id = $1 AND job_id = $2
 		RETURNING `+columns, organization, job)
 	if err != nil {
