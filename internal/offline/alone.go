@@ -118,7 +118,7 @@ func balanced(s string) bool {
 // that the listener does not have, or is the author talking of the book.
 func (l *language) pointsElsewhere(s string) bool {
 	ws := tokenize(s)
-	if len(ws) == 0 || l.dangling[ws[0]] || strings.Contains(s, "?") {
+	if len(ws) == 0 || l.dangling[uncontracted(ws[0])] || strings.Contains(s, "?") {
 		return true
 	}
 	said := strings.ToLower(strings.ReplaceAll(s, "’", "'"))
@@ -137,6 +137,16 @@ func (l *language) pointsElsewhere(s string) bool {
 		}
 	}
 	return false
+}
+
+// uncontracted takes the verb off "it's" and "they're".
+func uncontracted(w string) string {
+	for _, end := range []string{"'s", "'re", "'ve", "'ll", "'d"} {
+		if head, found := strings.CutSuffix(w, end); found && head != "" {
+			return head
+		}
+	}
+	return w
 }
 
 // isLabelled tells whether a sentence begins with a label, as the items of lists do: "Quality: …".

@@ -1,8 +1,11 @@
 package offline
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+
+	"lectern.dev/lectern/internal/llm"
 )
 
 // What makes no sense when it is read aloud by itself is not taken.
@@ -24,6 +27,8 @@ func TestStandsAlone(t *testing.T) {
 		"Similar commands are available for each filesystem that Linux supports.":     false,
 		"The Debian system is no exception.":                                          false,
 		"You always need a password to boot the system, though.":                      false,
+		"It’s called a tree because it looks like one that is upside down.":           false,
+		"Network optimization is beyond the scope of this documentation.":             false,
 		"If you want to make a Debian package, you should read followings.":           false,
 	} {
 		if _, ok := l.standsAlone(raw, false); ok != want {
@@ -50,5 +55,48 @@ func TestTableRowsHaveOneAnswer(t *testing.T) {
 	}
 	if row, _ := tableRow([][]string{{"make", "V:147, I:574"}, {"libtool", "V:29, I:240"}, {"cmake", "V:16, I:116"}}); row != nil {
 		t.Errorf("%q", row)
+	}
+}
+
+// A slide is not called after the heading of one of its four points.
+func TestSlideTitlesCoverTheirPoints(t *testing.T) {
+	t.Parallel()
+	l := languages()["en"]
+	var passages []llm.Passage
+	var chosen []*sentence
+	for i, h := range []string{"Groups", "Pipes", "Devices", "Memory"} {
+		passages = append(passages, llm.Passage{Heading: "Files > " + h})
+		chosen = append(chosen, &sentence{passage: i, spoken: "Nothing that is named."})
+	}
+	w := &writer{language: l, passages: passages, title: "Unix", titles: map[string]int{"Files": 1}}
+	if title := w.slideTitle(topic{path: []string{"Files"}, sentences: chosen}, chosen); title != "Unix" {
+		t.Errorf("%q", title)
+	}
+	if title := w.slideTitle(topic{path: []string{"Files"}, sentences: chosen}, chosen); title != "Files, part 2" {
+		t.Errorf("%q", title)
+	}
+	if title := w.slideTitle(topic{path: []string{"Files"}, sentences: chosen[:2]}, chosen[:2]); title != "Groups" {
+		t.Errorf("%q", title)
+	}
+}
+
+// The first pages of a book say what its first chapter is about; unless they speak of
+// what its title names, it gets no summary.
+func TestSummariesAreOfTheWhole(t *testing.T) {
+	t.Parallel()
+	l := languages()["en"]
+	about, sections := map[string]string{}, []section{}
+	for i := range 100 {
+		id := fmt.Sprint("s", i)
+		about[id] = "A file manager is a program that shows what stands in a folder."
+		sections = append(sections, section{ID: id, Path: []string{"Files"}, Words: 100})
+	}
+	for title, want := range map[string]bool{"Reference of everything": false, "The manager": true} {
+		if got, err := l.summary(t.Context(), title, about, sections); err != nil || (got != "") != want {
+			t.Errorf("%s: %q, %v", title, got, err)
+		}
+	}
+	if got, err := l.summary(t.Context(), "Reference of everything", about, sections[:20]); err != nil || got == "" {
+		t.Errorf("a short document: %q, %v", got, err)
 	}
 }

@@ -227,7 +227,10 @@ func (e *examiner) askAbout(n int) {
 		}
 		var wrong []string
 		for _, o := range e.all {
-			if o.point != "" && e.passages[o.passage].Heading != e.passages[s.passage].Heading && !similar(e.language, o.point, heading) {
+			// What is said under a heading of much the same words may be true of this one too.
+			other := e.title(lastHeading(e.passages[o.passage]))
+			if o.point != "" && e.passages[o.passage].Heading != e.passages[s.passage].Heading &&
+				!similar(e.language, o.point, heading) && !similar(e.language, other, heading) {
 				wrong = append(wrong, o.point)
 			}
 		}

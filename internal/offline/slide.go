@@ -94,6 +94,8 @@ func (w *writer) slideTitle(t topic, chosen []*sentence) string {
 	slices.SortStableFunc(headings, func(a, b string) int { return count[b] - count[a] })
 	if len(t.path) > 0 {
 		if over := w.language.title(t.path[len(t.path)-1]); len(headings) == 0 || count[headings[0]]*2 <= len(chosen) {
+			// A heading over few of the sentences would be wrong about the rest.
+			headings = slices.DeleteFunc(headings, func(h string) bool { return count[h]*2 < len(chosen) })
 			headings = slices.Insert(headings, 0, over)
 		} else {
 			headings = append(headings, over)

@@ -189,6 +189,9 @@ func (l *language) summary(ctx context.Context, title string, about map[string]s
 	on := slices.DeleteFunc(slices.Clone(all), func(s *sentence) bool {
 		return l.subjectIs(s, asSet(subject)) == 0
 	})
+	if len(on) == 0 && len(sections) > 4*summarySections {
+		return "", nil // the first pages of a book are about the first chapter
+	}
 	for _, s := range append(best(on, 1), best(all, 1)...) {
 		return s.spoken, nil
 	}
