@@ -67,6 +67,9 @@ func TestSlideTitlesCoverTheirPoints(t *testing.T) {
 	for i, h := range []string{"Groups", "Pipes", "Devices", "Memory"} {
 		passages = append(passages, llm.Passage{Heading: "Files > " + h})
 		chosen = append(chosen, &sentence{passage: i, spoken: "Nothing that is named."})
+		if i == 3 {
+			chosen[i].spoken = "Nothing but GNU is named."
+		}
 	}
 	w := &writer{language: l, passages: passages, title: "Unix", titles: map[string]int{"Files": 1}}
 	if title := w.slideTitle(topic{path: []string{"Files"}, sentences: chosen}, chosen); title != "Unix" {

@@ -110,6 +110,15 @@ func (w *writer) slideTitle(t topic, chosen []*sentence) string {
 	}
 	heading := headings[0]
 	for _, term := range w.keyTerms(chosen) {
+		with := 0
+		for _, s := range chosen {
+			if hasWord(s.spoken, term) {
+				with++
+			}
+		}
+		if with*2 < len(chosen) { // a name that falls once is not what they share
+			continue
+		}
 		title := heading + ": " + term
 		if share(w.terms(heading), w.terms(term)) == 0 && w.titles[title] == 0 && len([]rune(title)) <= longestTitle {
 			w.titles[title]++
