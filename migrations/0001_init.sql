@@ -183,6 +183,7 @@ CREATE TABLE job_steps (
   attempt         BIGINT NOT NULL DEFAULT 0,    -- fencing number: rises with every claim
   failures        BIGINT NOT NULL DEFAULT 0,    -- attempts that ended in an error since the last resume
   sends           BIGINT NOT NULL DEFAULT 0,    -- tasks enqueued for it: part of the task's name
+  sent            BIGINT NOT NULL DEFAULT -1,   -- the last of them that the queue has accepted
   done            BIGINT NOT NULL DEFAULT 0,    -- units of work
   units           BIGINT NOT NULL DEFAULT 1,
   lease_until     TIMESTAMPTZ,                  -- while running; delivered: when the sweep looks after it

@@ -458,8 +458,9 @@ func TestRedeliverySendsWhatADeadWorkerDidNot(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	j := h.start(t, "crs_1", step("plan"), step("write", "plan"))
-	deaf := *h.Runner
-	deaf.Queue, deaf.Board = &queue.Memory{}, &h.deafBoard
+	deaf, lost := *h.Runner, &queue.Memory{}
+	lost.Fail(fault.New(fault.Unavailable, "the worker is dead"))
+	deaf.Queue, deaf.Board = lost, &h.deafBoard
 	if err := deaf.Execute(t.Context(), body(j, "plan"), write); err != nil {
 		t.Fatal(err)
 	}
@@ -478,5 +479,37 @@ func TestRedeliverySendsWhatADeadWorkerDidNot(t *testing.T) {
 	}
 	if shown, _ := h.board.Shown(j.ID); shown.Version != h.get(t, j).Version {
 		t.Errorf("the end of the job is not shown")
+	}
+}
+
+// counting counts what is handed to a queue, also what it knows already.
+type counting struct {
+	queue.Queue
+	calls atomic.Int64
+}
+
+func (c *counting) Enqueue(ctx context.Context, t queue.Task) error {
+	c.calls.Add(1)
+	return c.Queue.Enqueue(ctx, t)
+}
+
+// A task costs a call of some 30 ms: what waits in the queue is not sent again
+// whenever a sibling ends.
+func TestATaskIsSentOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	count := &counting{Queue: h.queue}
+	h.Queue = count
+	j := h.start(t, "crs_1", step("a"), step("b"), step("c"), step("last", "a", "b", "c"))
+	for _, name := range []string{"a", "b", "c", "last"} {
+		if err := h.Execute(t.Context(), body(j, name), write); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := count.calls.Load(); n != 4 {
+		t.Errorf("4 steps were sent with %d calls", n)
+	}
+	if got := h.get(t, j); got.State != job.Succeeded {
+		t.Errorf("the job is %s", got.State)
 	}
 }

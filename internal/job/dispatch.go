@@ -31,14 +31,15 @@ func (r *Runner) follow(ctx context.Context, j Job) {
 	crash.Point("job.dispatched")
 }
 
-// Dispatch enqueues the queued steps of a job. It may be called any number of
-// times: a step's task has the same name until the sweep or a resume renews it.
+// Dispatch enqueues the queued steps of a job whose task the queue has not yet
+// accepted. It may be called any number of times: a step's task has the same name
+// until the sweep or a resume renews it.
 func (r *Runner) Dispatch(ctx context.Context, organization, job string) error {
 	crash.Point("job.before-dispatch")
 	rows, err := r.DB.Query(ctx, `
 		SELECT j.kind, s.name, s.sends
 		FROM job_steps s JOIN jobs j USING (job_id)
-		WHERE s.organization_id = $1 AND s.job_id = $2 AND s.state = 'queued'`, organization, job)
+		WHERE s.organization_id = $1 AND s.job_id = $2 AND s.state = 'queued' AND s.sent < s.sends`, organization, job)
 	if err != nil {
 		return postgres.Fault(err)
 	}
@@ -51,11 +52,22 @@ func (r *Runner) Dispatch(ctx context.Context, organization, job string) error {
 	if err != nil {
 		return postgres.Fault(err)
 	}
+	var names []string
+	var sends []int64
 	var errs []error
 	for _, s := range steps {
-		errs = append(errs, r.send(ctx, s.Kind, Ref{job, s.Name}, s.Sends))
+		if err := r.send(ctx, s.Kind, Ref{job, s.Name}, s.Sends); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		names, sends = append(names, s.Name), append(sends, s.Sends)
 	}
-	return errors.Join(errs...)
+	_, err = r.DB.Exec(ctx, `
+		UPDATE job_steps s
+		SET sent = accepted.sends
+		FROM unnest($3::text[], $4::bigint[]) AS accepted (name, sends)
+		WHERE s.organization_id = $1 AND s.job_id = $2 AND s.name = accepted.name`, organization, job, names, sends)
+	return errors.Join(append(errs, postgres.Fault(err))...)
 }
 
 func (r *Runner) send(ctx context.Context, kind Kind, ref Ref, sends int64) error {
