@@ -26,15 +26,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	var options postgres.Options
-	if c.CloudSQLInstance != "" {
-		configure, _, err := cloudsql.Configure(ctx, c.CloudSQLInstance)
-		if err != nil {
-			return nil, err
-		}
-		options.Configure = configure
-	}
-	db, err := postgres.Open(ctx, c.DatabaseURL, options)
+	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ var house = map[string]room{
 	"internal/openai":                 {may: []string{"internal/fault", "internal/llm", "internal/speech"}},
 	"internal/espeak":                 {may: []string{"internal/fault", "internal/speech"}},
 	"internal/ffmpeg":                 {may: []string{"internal/fault", "internal/encode"}},
-	"internal/gcp/cloudsql":           {may: []string{"internal/fault"}},
+	"internal/gcp/cloudsql":           {may: []string{"internal/fault", "internal/postgres"}},
 	"internal/gcp/gcs":                {may: []string{"internal/fault", "internal/blob"}},
 	"internal/gcp/tasks":              {may: []string{"internal/fault", "internal/queue"}},
 	"internal/gcp/firestore":          {may: []string{"internal/fault", "internal/live"}},

@@ -10,7 +10,22 @@ import (
 
 	"cloud.google.com/go/cloudsqlconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"lectern.dev/lectern/internal/postgres"
 )
+
+// Open makes a pool on the instance "project:region:name", or, when that is empty,
+// on the host that the URL names. The connector lives as long as the process.
+func Open(ctx context.Context, url, instance string, o postgres.Options) (*pgxpool.Pool, error) {
+	if instance != "" {
+		configure, _, err := Configure(ctx, instance)
+		if err != nil {
+			return nil, err
+		}
+		o.Configure = configure
+	}
+	return postgres.Open(ctx, url, o)
+}
 
 // Configure gives what makes a pool dial the instance "project:region:name", and
 // what to call when the pool is closed. The pool's URL names the user (the service

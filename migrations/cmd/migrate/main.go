@@ -37,15 +37,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	options := postgres.Options{StatementTimeout: time.Hour} // an index on a large table takes its time
-	if c.CloudSQLInstance != "" {
-		configure, closer, err := cloudsql.Configure(ctx, c.CloudSQLInstance)
-		if err != nil {
-			return err
-		}
-		defer closer()
-		options.Configure = configure
-	}
-	pool, err := postgres.Open(ctx, c.DatabaseURL, options)
+	pool, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, options)
 	if err != nil {
 		return err
 	}
