@@ -1,6 +1,7 @@
 package film
 
 import (
+	"strings"
 	"time"
 
 	"lectern.dev/lectern/internal/course"
@@ -16,6 +17,10 @@ const (
 	leadOut   = 700 * time.Millisecond  // after a slide's last word
 	quiet     = 4 * time.Second         // a slide without words, and
 	quietEach = 2 * time.Second         // for each of its points
+	readLine  = 600 * time.Millisecond  // to read a line of code,
+	readRow   = 1200 * time.Millisecond // a row of a table,
+	readWord  = 300 * time.Millisecond  // or a word of a quote
+	readMost  = 15 * time.Second        // then the viewer can pause
 	fadeTime  = 500 * time.Millisecond
 	fadeSteps = 15 // pictures in a fade
 )
@@ -75,9 +80,30 @@ func (s *scene) plan(rate int) {
 			s.cues = append(s.cues, cue{-1, s.samples(leadIn + quietEach*time.Duration(i)), 0, i + 1})
 		}
 	default:
-		at += s.samples(leadOut)
+		at = max(at+s.samples(leadOut), s.samples(reading(s.slide)))
 	}
 	s.total = (at + encode.SoundFrame - 1) / encode.SoundFrame * encode.SoundFrame
+}
+
+// reading is how long a slide stands at least, whatever is said meanwhile: code, a
+// table or a quote is often shown with one short sentence, and still has to be read.
+func reading(s course.Slide) time.Duration {
+	var d time.Duration
+	switch {
+	case s.Code != nil:
+		for line := range strings.Lines(s.Code.Text) {
+			if strings.TrimSpace(line) != "" {
+				d += readLine
+			}
+		}
+	case s.Table != nil:
+		d = readRow * time.Duration(1+len(s.Table.Rows))
+	case s.Quote != nil:
+		d = readWord * time.Duration(len(strings.Fields(s.Quote.Text)))
+	default:
+		return 0
+	}
+	return min(leadIn+d+leadOut, readMost)
 }
 
 func (s *scene) samples(d time.Duration) int { return int(d * time.Duration(s.rate) / time.Second) }

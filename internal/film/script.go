@@ -11,7 +11,7 @@ import (
 )
 
 // version names how segments are made; it changes whenever the same script would give another film.
-const version = "film-1/" + deck.Version
+const version = "film-2/" + deck.Version
 
 // Script is all that a film is made from.
 type Script struct {

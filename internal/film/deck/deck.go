@@ -17,7 +17,7 @@ const (
 
 // Version names the look. It changes with every change of a drawn pixel, since it
 // is part of what addresses a stored segment.
-const Version = "paper-1"
+const Version = "paper-2"
 
 // Page is what a picture shows.
 type Page struct {
