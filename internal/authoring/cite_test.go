@@ -91,12 +91,12 @@ func TestArticlesHaveNoLinks(t *testing.T) {
 	t.Parallel()
 	s := shown{passages: []source.Passage{{ID: "psg_1", Text: "The archive is at http://archive.example.org/debian today."}}}
 	for in, want := range map[string]string{
-		"See ![a chart](https://evil.example/x.png?q=1).[^p1]":   "See a chart.[^p1]",
-		"A [link](https://evil.example) and [one][ref].":         "A link and one.",
-		"Text\n\n[ref]: https://evil.example\n\nMore.":           "Text\n\n\n\nMore.",
-		"Go to https://evil.example/a or javascript://x now.":    "Go to  or  now.",
-		"It is at http://archive.example.org/debian, says the book.":  "It is at http://archive.example.org/debian, says the book.",
-		"A list `a[i](x)` stays, and so do [^p1][^p1] and [ok].": "A list `ai` stays, and so do [^p1][^p1] and [ok].",
+		"See ![a chart](https://evil.example/x.png?q=1).[^p1]":       "See a chart.[^p1]",
+		"A [link](https://evil.example) and [one][ref].":             "A link and one.",
+		"Text\n\n[ref]: https://evil.example\n\nMore.":               "Text\n\n\n\nMore.",
+		"Go to https://evil.example/a or javascript://x now.":        "Go to  or  now.",
+		"It is at http://archive.example.org/debian, says the book.": "It is at http://archive.example.org/debian, says the book.",
+		"A list `a[i](x)` stays, and so do [^p1][^p1] and [ok].":     "A list `ai` stays, and so do [^p1][^p1] and [ok].",
 	} {
 		if got, _ := s.footnotes(in); got != want {
 			t.Errorf("%q\nbecame %q\nnot    %q", in, got, want)
