@@ -63,6 +63,7 @@ type server struct {
 	cluster *cluster.Cluster
 	mu      sync.Mutex // CREATE DATABASE … TEMPLATE allows no second user of the template
 	admin   *pgx.Conn
+	alive   io.Closer // the watcher's sign that we live
 }
 
 var shared = sync.OnceValues(start)
@@ -82,7 +83,8 @@ func start() (*server, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	if err := removeAfterUs(dir, c); err != nil {
+	alive, err := removeAfterUs(dir, c)
+	if err != nil {
 		return nil, err
 	}
 	if err := c.EnsureDatabase(ctx, template); err != nil {
@@ -98,13 +100,15 @@ func start() (*server, error) {
 		return nil, err
 	}
 	admin, err := pgx.Connect(ctx, c.URL("postgres"))
-	return &server{cluster: c, admin: admin}, err
+	return &server{cluster: c, admin: admin, alive: alive}, err
 }
 
 // removeAfterUs leaves a watcher behind that ends the server and removes its
 // folder when this process is gone, however it went: a test process has no exit
 // hook, and kill -9 would not run one.
-func removeAfterUs(dir string, c *cluster.Cluster) error {
+// Our end of its pipe comes back: it must stay reachable, or the garbage collector
+// closes it.
+func removeAfterUs(dir string, c *cluster.Cluster) (io.Closer, error) {
 	const script = `trap '' INT TERM HUP; cat >/dev/null; kill -QUIT "$1" 2>/dev/null
 for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
 rm -rf "$2" "$3"`
@@ -112,15 +116,10 @@ rm -rf "$2" "$3"`
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := cmd.StdinPipe() // its end closes with our process
 	if err != nil {
-		return err
+		return nil, err
 	}
-	keep = pipe
-	return cmd.Start()
+	return pipe, cmd.Start()
 }
-
-var keep io.Closer // against the garbage collector, which would close the pipe
-
-var _ = keep
 
 func (s *server) clone(name string) error {
 	s.mu.Lock()
