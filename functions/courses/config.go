@@ -12,5 +12,6 @@ type Config struct {
 	IngestURL        string   `env:"INGEST_URL, required"`           // where functions/ingest gets its tasks
 	RenderURL        string   `env:"RENDER_URL, required"`           // where functions/render gets its tasks
 	TasksAccount     string   `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
+	CookieKeys       []string `env:"COOKIE_KEYS, required"`          // at least 32 random characters each, the newest first
 	TrustedOrigins   []string `env:"TRUSTED_ORIGINS"`                // "https://host,…": other origins whose pages may write here
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
@@ -34,7 +34,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := tasks.Open(ctx, tasks.Config{
+	line, err := tasks.Open(ctx, tasks.Config{
 		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount, Traceparent: edge.Traceparent,
 		Functions: map[queue.Target]tasks.Function{
 			queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
@@ -49,15 +49,14 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
+	if err != nil {
+		return nil, err
+	}
 	return New(Deps{
 		DB: db, Bucket: bucket, Board: board, TrustedOrigins: c.TrustedOrigins,
-		Runner:       &job.Runner{DB: db, Queue: tasks, Board: board},
-		Authenticate: BuiltIn,
-		StartRender:  film.StartRender, StartRenders: film.StartRenders,
+		Runner:      &job.Runner{DB: db, Queue: line, Board: board},
+		Gate:        access.New(db, tokens),
+		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}), nil
-}
-
-// BuiltIn stands in until people can sign in: every request is the owner's.
-func BuiltIn(r *http.Request) (context.Context, error) {
-	return account.With(r.Context(), account.BuiltIn), nil
 }

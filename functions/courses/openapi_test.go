@@ -104,7 +104,7 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Authenticate: BuiltIn, StartRender: film.StartRender, StartRenders: film.StartRenders}
+	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Gate: gate{}, StartRender: film.StartRender, StartRenders: film.StartRenders}
 	d.Runner = &job.Runner{DB: db, Queue: new(queue.Memory), Board: d.Board}
 	r := &rig{t: t, api: newAPI(d), Handler: New(d)}
 	for _, o := range r.operations() {

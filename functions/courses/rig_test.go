@@ -47,20 +47,29 @@ func newRig(t testing.TB) *rig {
 	}
 	d := Deps{
 		DB: r.db, Bucket: r.bucket, Board: r.board, Runner: r.runner,
-		Authenticate: func(q *http.Request) (context.Context, error) {
-			switch q.Header.Get("Authorization") {
-			case "":
-				return account.With(q.Context(), account.BuiltIn), nil
-			case "org_other":
-				return account.With(q.Context(), stranger), nil
-			}
-			return nil, fault.New(fault.Unauthenticated, "Sign in first.")
-		},
+		Gate:        gate{},
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}
 	r.api = newAPI(d)
 	r.Handler = New(d)
 	return r
+}
+
+// gate lets the local owner in, and a stranger who says so.
+type gate struct{}
+
+func (gate) Admit(q *http.Request, _ edge.Policy) (context.Context, error) {
+	switch q.Header.Get("Authorization") {
+	case "":
+		return account.With(q.Context(), account.Local), nil
+	case "org_other":
+		return account.With(q.Context(), stranger), nil
+	}
+	return nil, fault.New(fault.Unauthenticated, "Sign in first.")
+}
+
+func (gate) Hold(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
 }
 
 // answered is a response that has been read.

@@ -23,7 +23,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{})
+	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func newHouse(t *testing.T) *house {
 	h.Handler = finalize.New(finalize.Deps{DB: h.db, Queue: h.queue, Board: board, Bucket: h.bucket})
 	h.runner = &job.Runner{DB: h.db, Queue: h.queue, Board: board}
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
-		c, err := course.Create(ctx, tx, organization, account.BuiltIn.User, course.Fields{Title: "Debian", Language: "en"})
+		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (h *house) render(t *testing.T, content string) job.Step {
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
 		j, _, err = job.Start(ctx, tx, job.NewJob{
-			Organization: organization, User: account.BuiltIn.User, Kind: job.Render, Subject: h.lesson, CourseID: h.course, Content: content,
+			Organization: organization, User: account.Local.User, Kind: job.Render, Subject: h.lesson, CourseID: h.course, Content: content,
 			Steps: []job.NewStep{{Name: "render", Kind: "render", Subject: h.lesson, Content: content}},
 		})
 		return err

@@ -55,7 +55,7 @@ func newHouse(t *testing.T, model llm.Model) *house {
 	h.runner = &job.Runner{DB: h.db, Queue: h.queue, Board: board}
 	h.http = generate.New(generate.Deps{DB: h.db, Queue: h.queue, Board: board, Model: model})
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
-		c, err := course.Create(ctx, tx, account.BuiltIn.Organization, account.BuiltIn.User, course.Fields{Title: "A course", Language: "en"})
+		c, err := course.Create(ctx, tx, account.Local.Organization, account.Local.User, course.Fields{Title: "A course", Language: "en"})
 		h.course = c.ID
 		return err
 	})
@@ -74,7 +74,7 @@ func (h *house) read(t *testing.T, name string, document []byte) {
 	t.Helper()
 	var s source.Source
 	h.do(t, func(ctx context.Context, tx pgx.Tx) (err error) {
-		s, err = source.Create(ctx, tx, account.BuiltIn.Organization, h.course, source.NewSource{Name: name, Size: int64(len(document))})
+		s, err = source.Create(ctx, tx, account.Local.Organization, h.course, source.NewSource{Name: name, Size: int64(len(document))})
 		return err
 	})
 	info, err := h.bucket.Write(t.Context(), s.Object, bytes.NewReader(document), blob.WriteOptions{ContentType: s.ContentType})
@@ -85,7 +85,7 @@ func (h *house) read(t *testing.T, name string, document []byte) {
 		t.Fatal(err)
 	}
 	h.drain(t)
-	if s, err = source.Get(t.Context(), h.db, account.BuiltIn.Organization, s.ID); err != nil || s.State != source.Ready {
+	if s, err = source.Get(t.Context(), h.db, account.Local.Organization, s.ID); err != nil || s.State != source.Ready {
 		t.Fatalf("source: %+v, %v", s, err)
 	}
 }
@@ -112,12 +112,12 @@ func (h *house) drain(t *testing.T) {
 
 func (h *house) generate(t *testing.T, b authoring.Brief) job.Job {
 	t.Helper()
-	j, err := authoring.StartGeneration(t.Context(), h.runner, account.BuiltIn, h.course, b)
+	j, err := authoring.StartGeneration(t.Context(), h.runner, account.Local, h.course, b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.drain(t)
-	j, err = job.Get(t.Context(), h.db, account.BuiltIn.Organization, j.ID)
+	j, err = job.Get(t.Context(), h.db, account.Local.Organization, j.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func (h *house) generate(t *testing.T, b authoring.Brief) job.Job {
 // everything is a course as it was written.
 func (h *house) everything(t *testing.T) (c course.Course, lessons []course.Lesson, slides [][]course.Slide, questions [][]course.Question) {
 	t.Helper()
-	c, err := course.Get(t.Context(), h.db, account.BuiltIn.Organization, h.course)
+	c, err := course.Get(t.Context(), h.db, account.Local.Organization, h.course)
 	for _, m := range c.Modules {
 		for _, l := range m.Lessons {
 			if err != nil {
@@ -136,12 +136,12 @@ func (h *house) everything(t *testing.T) (c course.Course, lessons []course.Less
 			var lesson course.Lesson
 			var s []course.Slide
 			var q []course.Question
-			lesson, err = course.GetLesson(t.Context(), h.db, account.BuiltIn.Organization, l.ID)
+			lesson, err = course.GetLesson(t.Context(), h.db, account.Local.Organization, l.ID)
 			if err == nil {
-				s, _, err = course.Slides(t.Context(), h.db, account.BuiltIn.Organization, l.ID)
+				s, _, err = course.Slides(t.Context(), h.db, account.Local.Organization, l.ID)
 			}
 			if err == nil {
-				q, _, err = course.Questions(t.Context(), h.db, account.BuiltIn.Organization, l.ID)
+				q, _, err = course.Questions(t.Context(), h.db, account.Local.Organization, l.ID)
 			}
 			lessons, slides, questions = append(lessons, lesson), append(slides, s), append(questions, q)
 		}

@@ -51,7 +51,7 @@ func newHouse(t *testing.T) *house {
 	})
 	_, err := h.db.Exec(t.Context(), `
 		INSERT INTO courses (course_id, organization_id, title, created_by)
-		VALUES ('crs_1', $1, 'Networks', $2)`, account.BuiltIn.Organization, account.BuiltIn.User)
+		VALUES ('crs_1', $1, 'Networks', $2)`, account.Local.Organization, account.Local.User)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func (h *house) upload(t *testing.T, name string, content []byte) (id string, ta
 	t.Helper()
 	var s source.Source
 	err := postgres.InTx(t.Context(), h.db, func(tx pgx.Tx) (err error) {
-		s, err = source.Create(t.Context(), tx, account.BuiltIn.Organization, "crs_1", source.NewSource{Name: name, Size: int64(len(content))})
+		s, err = source.Create(t.Context(), tx, account.Local.Organization, "crs_1", source.NewSource{Name: name, Size: int64(len(content))})
 		return err
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func (h *house) upload(t *testing.T, name string, content []byte) (id string, ta
 	if err := source.Uploaded(t.Context(), h.runner, info); err != nil {
 		t.Fatal(err)
 	}
-	jobs, err := job.ForCourse(t.Context(), h.db, account.BuiltIn.Organization, "crs_1", 1)
+	jobs, err := job.ForCourse(t.Context(), h.db, account.Local.Organization, "crs_1", 1)
 	if err != nil || len(jobs) != 1 {
 		t.Fatalf("%d jobs, %v", len(jobs), err)
 	}
@@ -97,7 +97,7 @@ func (h *house) deliver(t *testing.T, ctx context.Context, task job.Ref) int {
 
 func (h *house) source(t *testing.T, id string) source.Source {
 	t.Helper()
-	s, err := source.Get(t.Context(), h.db, account.BuiltIn.Organization, id)
+	s, err := source.Get(t.Context(), h.db, account.Local.Organization, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,12 +117,12 @@ func TestTheSampleBecomesPassages(t *testing.T) {
 	if s.State != source.Ready || s.Title != "Home networks explained" || s.Language != "en" {
 		t.Errorf("the source: %+v", s)
 	}
-	hits, err := source.Search(t.Context(), h.db, account.BuiltIn.Organization, "crs_1", "Does a wall of concrete stop the signal?", 3)
+	hits, err := source.Search(t.Context(), h.db, account.Local.Organization, "crs_1", "Does a wall of concrete stop the signal?", 3)
 	if err != nil || len(hits) == 0 || hits[0].Heading[len(hits[0].Heading)-1] != "Placing an access point" {
 		t.Errorf("hits: %+v, %v", hits, err)
 	}
 	kinds := map[extract.Kind]int{}
-	passages, err := source.Library{DB: h.db}.Passages(t.Context(), account.BuiltIn.Organization, "crs_1", []source.Part{{Source: id, To: 1000}})
+	passages, err := source.Library{DB: h.db}.Passages(t.Context(), account.Local.Organization, "crs_1", []source.Part{{Source: id, To: 1000}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestABadDocumentIsNotTriedAgain(t *testing.T) {
 	if s := h.source(t, id); s.State != source.Failed || !strings.Contains(s.Reason, "damaged") {
 		t.Errorf("%s: %q", s.State, s.Reason)
 	}
-	j, err := job.Get(t.Context(), h.db, account.BuiltIn.Organization, task.Job)
+	j, err := job.Get(t.Context(), h.db, account.Local.Organization, task.Job)
 	if err != nil || j.State != job.Failed || !strings.Contains(j.Error, "damaged") {
 		t.Errorf("the job: %s, %q, %v", j.State, j.Error, err)
 	}

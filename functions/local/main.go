@@ -115,8 +115,10 @@ func order(ctx context.Context, h *house.House, o options) error {
 		return err
 	}
 	progress := commission.NewProgress(os.Stdout)
-	maker := &commission.Maker{URL: h.URL(), Show: progress.Show}
-	err := deliver(ctx, h, maker, o)
+	token, err := h.Token(ctx)
+	if err == nil {
+		err = deliver(ctx, h, &commission.Maker{URL: h.URL(), Token: token, Show: progress.Show}, o)
+	}
 	if err != nil && ctx.Err() != nil {
 		err = errors.New("stopped before the course was done") // whatever it was that noticed
 	}

@@ -26,8 +26,12 @@ const sampleFile = "sample"
 // that every document takes, or goes on with it when the last start did not get far.
 func writeSample(ctx context.Context, h *house.House, data string) {
 	progress := commission.NewProgress(os.Stdout)
-	maker := &commission.Maker{URL: h.URL(), Show: progress.Show, Leave: true}
-	done, err := makeSample(ctx, h, maker, filepath.Join(data, sampleFile))
+	token, err := h.Token(ctx)
+	var done bool
+	if err == nil {
+		maker := &commission.Maker{URL: h.URL(), Token: token, Show: progress.Show, Leave: true}
+		done, err = makeSample(ctx, h, maker, filepath.Join(data, sampleFile))
+	}
 	progress.End()
 	switch {
 	case ctx.Err() != nil: // told to stop; the next start goes on
@@ -43,7 +47,7 @@ func makeSample(ctx context.Context, h *house.House, maker *commission.Maker, no
 	begun, err := os.ReadFile(note)
 	id := string(begun)
 	if errors.Is(err, fs.ErrNotExist) {
-		known, _, err := course.List(ctx, h.Pool(), account.BuiltIn.Organization, "", 1)
+		known, _, err := course.List(ctx, h.Pool(), account.Local.Organization, "", 1)
 		if err != nil || len(known) > 0 {
 			return false, err
 		}
@@ -55,7 +59,7 @@ func makeSample(ctx context.Context, h *house.House, maker *commission.Maker, no
 		}
 	} else if err != nil {
 		return false, err
-	} else if err := course.Exists(ctx, h.Pool(), account.BuiltIn.Organization, id); fault.Is(err, fault.NotFound) {
+	} else if err := course.Exists(ctx, h.Pool(), account.Local.Organization, id); fault.Is(err, fault.NotFound) {
 		return false, os.Remove(note) // deleted before it was done: nobody wants it
 	}
 	if err := maker.Finish(ctx, id, commission.Brief{}); err != nil {

@@ -61,7 +61,7 @@ func newHouse(t *testing.T) *house {
 	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: h.speaker, Encoder: encoder{h.encoder, h}, TempDir: t.TempDir()})
 	h.Handler = render.New(render.Deps{DB: h.db, Queue: h.queue, Board: &live.Memory{}, Studio: studio})
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
-		c, err := course.Create(ctx, tx, organization, account.BuiltIn.User, course.Fields{Title: "Debian", Language: "en"})
+		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (h *house) order(t *testing.T) job.Ref {
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
 		j, _, err = job.Start(ctx, tx, job.NewJob{
-			Organization: organization, User: account.BuiltIn.User, Kind: job.Render, Subject: h.lesson, CourseID: h.course, Content: "as ordered",
+			Organization: organization, User: account.Local.User, Kind: job.Render, Subject: h.lesson, CourseID: h.course, Content: "as ordered",
 			Steps: []job.NewStep{{Name: "render/" + h.lesson, Kind: "render", Subject: h.lesson, Content: "as ordered"}},
 		})
 		return err

@@ -47,7 +47,7 @@ func newHouse(t *testing.T) *house {
 	h.Handler = sweep.New(sweep.Deps{Pool: h.db, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	h.runner = &job.Runner{DB: h.db, Queue: h.queue, Board: h.board}
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
-		c, err := course.Create(ctx, tx, organization, account.BuiltIn.User, course.Fields{Title: "Debian", Language: "en"})
+		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (h *house) start(t *testing.T, content string) job.Ref {
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
 		j, _, err = job.Start(ctx, tx, job.NewJob{
-			Organization: organization, User: account.BuiltIn.User, Kind: job.Render, Subject: h.lesson, CourseID: h.course, Content: content,
+			Organization: organization, User: account.Local.User, Kind: job.Render, Subject: h.lesson, CourseID: h.course, Content: content,
 			Steps: []job.NewStep{{Name: "render", Kind: "render", Subject: h.lesson, Content: content}},
 		})
 		return err

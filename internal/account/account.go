@@ -1,35 +1,62 @@
-// Package account knows organisations, their people, and who is asking.
+// Package account knows organisations, their people and API credentials, and who
+// is asking.
 package account
 
-import "context"
+import (
+	"context"
+	"slices"
+
+	"lectern.dev/lectern/internal/postgres"
+)
 
 // Role says what a person may do inside an organisation.
 type Role string
 
-// The roles, from most to least.
+// The roles, from most to least. A role may do all that those after it may.
 const (
-	Root    Role = "root" // the operator's organisation
+	Root    Role = "root" // only in the operator's organisation
 	Owner   Role = "owner"
 	Author  Role = "author"
 	Learner Role = "learner"
 )
 
+var ranks = []Role{Learner, Author, Owner, Root}
+
+// AtLeast tells whether r may do what least may. An unknown role may nothing, and
+// nobody may what an unknown role may.
+func (r Role) AtLeast(least Role) bool {
+	need := slices.Index(ranks, least)
+	return need >= 0 && slices.Index(ranks, r) >= need
+}
+
+// The scopes that an API credential can have.
+const (
+	Chat         = "chat"
+	ReadCourses  = "courses:read"
+	WriteCourses = "courses:write"
+)
+
 // Principal is who is asking. Every query carries its Organization.
 type Principal struct {
 	Organization string
-	User         string
-	Role         Role
+	User         string   // a person's id, or a credential's auth_id
+	Role         Role     // "" for a credential
+	Scopes       []string // of a credential; nil for a person
+	SignIn       string   // of a person; "" for a credential
 }
 
-// BuiltIn is the organisation and owner that migrations create. Until people
-// can sign in, every request is theirs.
-var BuiltIn = Principal{Organization: "org_local", User: "user_local", Role: Owner}
+// Credential tells whether a program asks, with an organisation's API credential.
+func (p Principal) Credential() bool { return p.SignIn == "" && p.Role == "" }
+
+// Local is the owner of a Lectern on a laptop; functions/local makes it.
+var Local = Principal{Organization: "org_local", User: "user_local", Role: Owner}
 
 type principalKey struct{}
 
-// With puts the principal into ctx; functions do it once, at the edge.
+// With puts the principal into ctx; functions do it once, at the edge. Every
+// statement under ctx sees that organisation alone.
 func With(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	return context.WithValue(postgres.WithOrganization(ctx, p.Organization), principalKey{}, p)
 }
 
 // From gives the principal of ctx; ok is false when nobody has been authenticated.

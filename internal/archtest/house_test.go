@@ -25,6 +25,7 @@ var house = map[string]room{
 	"internal/encode": {bare: true, may: []string{"internal/fault"}},
 	"internal/blob":   {bare: true, may: []string{"internal/fault"}},
 	"internal/queue":  {bare: true, may: []string{"internal/fault"}},
+	"internal/mail":   {bare: true, may: []string{"internal/fault"}},
 	"internal/live":   {bare: true, may: []string{"internal/fault"}},
 
 	"internal/llm/llmtest":       {may: []string{"internal/fault", "internal/llm"}},
@@ -41,6 +42,9 @@ var house = map[string]room{
 	"internal/edge/cloudevent":  {may: []string{"internal/fault", "internal/edge"}},
 	"migrations":                {may: []string{"internal/fault"}},
 	"migrations/cmd/migrate":    {may: []string{"internal/fault", "internal/edge", "internal/postgres", "migrations", "internal/gcp/cloudsql"}},
+
+	// The gate: between the edge and who may pass.
+	"internal/access": {may: []string{"internal/fault", "internal/postgres", "internal/account", "internal/edge"}},
 
 	// Floors 2 to 5: nouns. What two of them share lies below both.
 	"internal/account":   {may: ground},
@@ -68,7 +72,7 @@ var house = map[string]room{
 // ground is what every noun stands on: floors 0 and 1 without the edge.
 var ground = []string{
 	"internal/fault", "internal/id", "internal/crash", "internal/postgres",
-	"internal/llm", "internal/speech", "internal/encode", "internal/blob", "internal/queue", "internal/live",
+	"internal/llm", "internal/speech", "internal/encode", "internal/blob", "internal/queue", "internal/live", "internal/mail",
 }
 
 func with(below []string, more ...string) []string {
@@ -92,6 +96,7 @@ var wing = []string{
 // deployables says which of the wing each program links: what it does not need
 // would cost every cold start.
 var deployables = map[string][]string{
+	"auth":     {"internal/gcp/cloudsql"},
 	"courses":  {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
 	"web":      {},
 	"generate": {"internal/gcp/cloudsql", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/offline"},

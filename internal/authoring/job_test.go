@@ -56,7 +56,7 @@ func TestADoubleClickMakesOneJob(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range jobs {
 		wg.Go(func() {
-			j, err := authoring.StartGeneration(t.Context(), h.runner, account.BuiltIn, h.course, authoring.Brief{})
+			j, err := authoring.StartGeneration(t.Context(), h.runner, account.Local, h.course, authoring.Brief{})
 			if err != nil {
 				t.Error(err)
 			}
@@ -80,7 +80,7 @@ func TestSourcesMustBeReady(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, &typist{}, document)
 	h.create(t, h.course, "more.md", 10)
-	_, err := authoring.StartGeneration(t.Context(), h.runner, account.BuiltIn, h.course, authoring.Brief{})
+	_, err := authoring.StartGeneration(t.Context(), h.runner, account.Local, h.course, authoring.Brief{})
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.Message(err), "more.md") {
 		t.Errorf("%v", err)
 	}
@@ -93,7 +93,7 @@ func TestBriefsAreChecked(t *testing.T) {
 		"too many lessons": {Lessons: 31}, "fewer than none": {Lessons: -1}, "language": {Language: "../../etc"},
 		"title": {Title: strings.Repeat("x", 201)}, "audience": {Audience: "a\x00b"},
 	} {
-		_, err := authoring.StartGeneration(t.Context(), h.runner, account.BuiltIn, h.course, b)
+		_, err := authoring.StartGeneration(t.Context(), h.runner, account.Local, h.course, b)
 		if !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -75,7 +75,7 @@ func (h *house) newCourse(t *testing.T, documents ...string) string {
 	t.Helper()
 	var c course.Course
 	h.do(t, func(ctx context.Context, tx pgx.Tx) (err error) {
-		c, err = course.Create(ctx, tx, organization, account.BuiltIn.User, course.Fields{Title: "The sea"})
+		c, err = course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "The sea"})
 		return err
 	})
 	for i, text := range documents {
@@ -127,7 +127,7 @@ func (h *house) drain(t *testing.T) {
 
 func (h *house) start(t *testing.T, b authoring.Brief) job.Job {
 	t.Helper()
-	j, err := authoring.StartGeneration(t.Context(), h.runner, account.BuiltIn, h.course, b)
+	j, err := authoring.StartGeneration(t.Context(), h.runner, account.Local, h.course, b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"lectern.dev/lectern/internal/job"
@@ -18,7 +21,8 @@ import (
 // client is a person with a patient browser: what meets a broken connection or a
 // 5xx is sent again, under the same Idempotency-Key, until ctx ends.
 type client struct {
-	url string
+	url  string
+	data string // folder of the server, where it leaves a token at every start
 }
 
 // makeCourse does the whole job on a document, and gives the course's id.
@@ -141,6 +145,20 @@ var errThere = errors.New("the object is there already")
 
 func (c client) send(ctx context.Context, method, url string, body []byte, headers map[string]string) ([]byte, error) {
 	for {
+		if strings.HasPrefix(url, c.url+"/v1/") {
+			token, err := os.ReadFile(filepath.Join(c.data, tokenFile))
+			if err != nil || len(token) == 0 { // the server is not that far yet
+				if !pause(ctx) {
+					return nil, ctx.Err()
+				}
+				continue
+			}
+			headers = maps.Clone(headers)
+			if headers == nil {
+				headers = map[string]string{}
+			}
+			headers["Authorization"] = "Bearer " + string(token)
+		}
 		answer, again, err := try(ctx, method, url, body, headers)
 		if err == nil || !again {
 			return answer, err

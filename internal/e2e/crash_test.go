@@ -154,7 +154,7 @@ func (p *platform) makeCourse(t *testing.T) (final []string, printed string) {
 			p.revive()
 		}
 	}()
-	_, err := client{url: "http://" + p.addr}.makeCourse(ctx, "testdata/tea.md", 2)
+	_, err := client{url: "http://" + p.addr, data: p.data}.makeCourse(ctx, "testdata/tea.md", 2)
 	stopWatching()
 	<-watched
 	p.revive() // it may have died at the very end

@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -63,7 +65,7 @@ func TestDeliveries(t *testing.T) {
 			if c.impatient != "" {
 				hurry(t, h.Pool(), c.impatient)
 			}
-			if _, err := (client{url: h.URL()}).makeCourse(ctx, "testdata/tea.md", 2); err != nil {
+			if _, err := (client{url: h.URL(), data: tokenFor(t, h)}).makeCourse(ctx, "testdata/tea.md", 2); err != nil {
 				t.Fatal(err)
 			}
 			settle(t, h.Pool())
@@ -104,4 +106,18 @@ func hurry(t *testing.T, pool *pgxpool.Pool, sql string) {
 			}
 		}
 	})
+}
+
+// tokenFor leaves a token in a folder, as a server of its own process does.
+func tokenFor(t *testing.T, h *house.House) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	token, err := h.Token(t.Context())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, tokenFile), []byte(token), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }

@@ -28,7 +28,7 @@ func TestDiskFull(t *testing.T) {
 			p := newPlatformWith(t, []string{"TMPDIR=" + disk})
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			c := client{url: "http://" + p.addr}
+			c := client{url: "http://" + p.addr, data: p.data}
 			_, err := c.makeCourse(ctx, "testdata/tea.md", 2)
 			if err == nil || !strings.Contains(err.Error(), "not enough space") {
 				t.Fatalf("the person reads %v\n%s", err, tail(p.stop()))

@@ -51,6 +51,9 @@ const (
 	anHourLater = "LECTERN_E2E_LATER"
 )
 
+// tokenFile, in the data folder, holds the bearer token of who makes courses.
+const tokenFile = "token"
+
 // quickly is how often sweeps follow each other here.
 const quickly = 200 * time.Millisecond
 
@@ -65,6 +68,13 @@ func serve(data, addr string, later bool) error {
 		if err := letAnHourPass(ctx, h); err != nil {
 			return err
 		}
+	}
+	token, err := h.Token(ctx)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(data, tokenFile), []byte(token), 0o600)
+	}
+	if err != nil {
+		return err
 	}
 	err = h.Serve(ctx, func() { fmt.Println("listening") })
 	if closed := h.Close(); err == nil {
@@ -99,7 +109,7 @@ var template = sync.OnceValues(func() (string, error) {
 	if err := c.EnsureDatabase(ctx, "lectern"); err != nil {
 		return "", err
 	}
-	pool, err := postgres.Open(ctx, c.URL("lectern"), postgres.Options{})
+	pool, err := postgres.Open(ctx, c.URL("lectern"), postgres.Options{Role: postgres.Owner})
 	if err != nil {
 		return "", err
 	}

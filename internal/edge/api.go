@@ -15,32 +15,17 @@ import (
 	"lectern.dev/lectern/internal/fault"
 )
 
-// Authenticator finds out who asks and puts them into the context, or says
-// Unauthenticated. It belongs to the function: the edge knows no people.
-type Authenticator func(r *http.Request) (context.Context, error)
-
-// Authenticate lets a handler see only requests of somebody known.
-func Authenticate(who Authenticator, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, err := who(r)
-		if err != nil {
-			failing(err).ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
-}
-
 // API is an HTTP API whose types are its OpenAPI 3.1 document. Register adds
 // operations; it serves them, /openapi.json and /docs.
 type API struct {
 	huma huma.API
 	mux  *http.ServeMux
+	gate Gate
 }
 
-// NewAPI makes an API without operations. Every operation asks who first; the two
-// documents are for everybody.
-func NewAPI(title, description string, who Authenticator) *API {
+// NewAPI makes an API without operations. Every operation stands behind the gate;
+// the two documents are for everybody.
+func NewAPI(title, description string, gate Gate) *API {
 	config := huma.DefaultConfig(title, "1")
 	config.Info.Description = description
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // served below; huma's page needs a foreign host
@@ -48,16 +33,8 @@ func NewAPI(title, description string, who Authenticator) *API {
 	config.RejectUnknownQueryParameters = true
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	mux := http.NewServeMux()
-	a := &API{huma: humago.New(mux, config), mux: mux}
-	a.huma.UseMiddleware(func(c huma.Context, next func(huma.Context)) {
-		r, w := humago.Unwrap(c)
-		ctx, err := who(r)
-		if err != nil {
-			failing(err).ServeHTTP(w, r)
-			return
-		}
-		next(huma.WithContext(c, ctx))
-	})
+	config.Components.SecuritySchemes = securitySchemes()
+	a := &API{huma: humago.New(mux, config), mux: mux, gate: gate}
 	mux.HandleFunc("GET /openapi.json", a.serveOpenAPI)
 	mux.HandleFunc("GET /docs", a.serveDocs)
 	return a
@@ -106,11 +83,26 @@ func (a *API) serveOpenAPI(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(document) // the client may be gone
 }
 
-// Register adds an operation. Errors of the handler become problems by their kind,
+// guard lets only those that the policy admits reach the operation.
+func (a *API) guard(op *huma.Operation, need Policy) {
+	need.declare(op)
+	op.Middlewares = append(op.Middlewares, func(c huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(c)
+		ctx, err := a.gate.Admit(r, need)
+		if err != nil {
+			failing(err).ServeHTTP(w, r)
+			return
+		}
+		next(huma.WithContext(c, ctx))
+	})
+}
+
+// Register adds an operation for those that need admits. Errors of the handler become problems by their kind,
 // and all that can happen is declared in the document: those common to every
 // operation, those that follow from its parameters and body, and op.Errors.
-func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+func Register[I, O any](a *API, need Policy, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	declare[I](&op)
+	a.guard(&op, need)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
@@ -129,9 +121,10 @@ type Producer func(ctx context.Context, send func(Message) error) error
 
 // RegisterStream adds an operation that answers with server-sent events. The
 // handler checks and may fail like any other; the producer that it returns then
-// sends. Events maps each event's name to an example of its data, for the document.
-func RegisterStream[I any](a *API, op huma.Operation, events map[string]any, handler func(context.Context, *I) (Producer, error)) {
+// sends, as long as the gate lets who asks stay. Events maps each event's name to an example of its data, for the document.
+func RegisterStream[I any](a *API, need Policy, op huma.Operation, events map[string]any, handler func(context.Context, *I) (Producer, error)) {
 	declare[I](&op)
+	a.guard(&op, need)
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "Server-sent events",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: eventSchema(a.OpenAPI().Components.Schemas, events)}},
@@ -151,7 +144,9 @@ func RegisterStream[I any](a *API, op huma.Operation, events map[string]any, han
 				w.WriteHeader(http.StatusNoContent)
 				return
 			}
-			Stream(w, r.WithContext(c.Context()), produce)
+			ctx, release := a.gate.Hold(c.Context())
+			defer release()
+			Stream(w, r.WithContext(ctx), produce)
 		}}, nil
 	})
 }

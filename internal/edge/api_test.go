@@ -19,26 +19,35 @@ type thing struct {
 	Title string `json:"title" maxLength:"5"`
 }
 
+// door lets in who says anything at all.
+type door struct{}
+
+func (door) Admit(r *http.Request, _ Policy) (context.Context, error) {
+	if r.Header.Get("Authorization") == "" {
+		return nil, fault.New(fault.Unauthenticated, "Sign in first.")
+	}
+	return r.Context(), nil
+}
+
+func (door) Hold(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
+}
+
 func testAPI() http.Handler {
-	api := NewAPI("Things", "All about things.", func(r *http.Request) (context.Context, error) {
-		if r.Header.Get("Authorization") == "" {
-			return nil, fault.New(fault.Unauthenticated, "Sign in first.")
-		}
-		return r.Context(), nil
-	})
+	api := NewAPI("Things", "All about things.", door{})
 	type in struct {
 		ID   string `path:"thing"`
 		Body thing
 	}
 	type out struct{ Body thing }
-	Register(api, huma.Operation{OperationID: "put-thing", Method: http.MethodPut, Path: "/v1/things/{thing}", Summary: "Put a thing"},
+	Register(api, Policy{Role: "learner"}, huma.Operation{OperationID: "put-thing", Method: http.MethodPut, Path: "/v1/things/{thing}", Summary: "Put a thing"},
 		func(_ context.Context, i *in) (*out, error) {
 			if i.ID == "none" {
 				return nil, fault.New(fault.NotFound, "There is no such thing.")
 			}
 			return &out{i.Body}, nil
 		})
-	RegisterStream(api, huma.Operation{OperationID: "watch-thing", Method: http.MethodGet, Path: "/v1/things/{thing}/events", Summary: "Watch a thing"},
+	RegisterStream(api, Policy{Role: "learner"}, huma.Operation{OperationID: "watch-thing", Method: http.MethodGet, Path: "/v1/things/{thing}/events", Summary: "Watch a thing"},
 		map[string]any{"done": thing{}}, func(_ context.Context, i *struct {
 			ID string `path:"thing"`
 		},

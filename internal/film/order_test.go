@@ -22,7 +22,7 @@ func TestOrders(t *testing.T) {
 	t.Parallel()
 	db, tasks := pgtest.New(t), new(queue.Memory)
 	runner := &job.Runner{DB: db, Queue: tasks, Board: new(live.Memory)}
-	who := account.BuiltIn
+	who := account.Local
 	var courseID string
 	var lessons []string
 	err := postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {

@@ -19,6 +19,13 @@ const (
 	Source   = "src"
 	Passage  = "psg"
 	Job      = "job"
+
+	Organization = "org"
+	User         = "user"
+	SignIn       = "sgn"
+	Credential   = "cred"
+	Link         = "lnk"
+	LedgerEntry  = "led"
 )
 
 var alphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

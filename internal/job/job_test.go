@@ -71,7 +71,7 @@ func (h *house) tryOpen(ctx context.Context, n job.NewJob) (j job.Job, created b
 
 func newJob(kind job.Kind, subject, content string, steps ...job.NewStep) job.NewJob {
 	return job.NewJob{
-		Organization: organization, User: account.BuiltIn.User, Kind: kind,
+		Organization: organization, User: account.Local.User, Kind: kind,
 		Subject: subject, CourseID: "crs_1", Content: content, Message: "Waiting", Steps: steps,
 	}
 }
@@ -152,7 +152,7 @@ func effect(ctx context.Context, tx pgx.Tx, name string) error {
 	serial.Unlock()
 	_, err := tx.Exec(ctx, `
 		INSERT INTO courses (course_id, organization_id, title, created_by)
-		VALUES ($1, $2, $3, $4)`, id, organization, name, account.BuiltIn.User)
+		VALUES ($1, $2, $3, $4)`, id, organization, name, account.Local.User)
 	return err
 }
 

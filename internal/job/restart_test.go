@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
 	"lectern.dev/lectern/internal/postgres"
@@ -98,12 +99,15 @@ func startServer(t *testing.T) *server {
 	if err := s.cluster.EnsureDatabase(t.Context(), "lectern"); err != nil {
 		t.Fatal(err)
 	}
-	s.pool, err = postgres.Open(t.Context(), s.cluster.URL("lectern"), postgres.Options{MaxConns: 8})
+	s.pool, err = postgres.Open(t.Context(), s.cluster.URL("lectern"), postgres.Options{MaxConns: 8, Role: postgres.Owner})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.pool.Close)
 	if err := migrations.Up(t.Context(), s.pool); err != nil {
+		t.Fatal(err)
+	}
+	if err := account.EnsureOrganization(t.Context(), s.pool, account.Organization{ID: account.Local.Organization, Name: "Local"}); err != nil {
 		t.Fatal(err)
 	}
 	return s

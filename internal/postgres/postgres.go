@@ -44,6 +44,7 @@ type Options struct {
 	Configure        func(*pgxpool.Config) // e.g. cloudsql's dialer
 	Tracer           pgx.QueryTracer       // nil: none
 	OnConnect        func(*pgx.Conn) error // nil: nothing
+	Role             Role                  // whom statements are run as when their ctx names no organisation
 }
 
 // Open makes a pool for a connection string. It dials at first use, not now: a
@@ -65,6 +66,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	if o.OnConnect != nil {
 		config.AfterConnect = func(_ context.Context, c *pgx.Conn) error { return o.OnConnect(c) }
 	}
+	config.PrepareConn = o.Role.prepare
 	if o.Configure != nil {
 		o.Configure(config)
 	}

@@ -157,6 +157,7 @@ func TestKindsOfErrors(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
 	open := func(t *testing.T, o postgres.Options) *pgxpool.Pool {
+		o.Role = postgres.Owner
 		pool, err := postgres.Open(t.Context(), url, o)
 		if err != nil {
 			t.Fatal(err)

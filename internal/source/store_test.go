@@ -84,7 +84,7 @@ func (d *desk) upload(t *testing.T, name, content string) (source.Source, []byte
 	var j job.Job
 	err = d.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		j, _, err = job.Start(ctx, tx, job.NewJob{
-			Organization: organization, User: account.BuiltIn.User, Kind: job.Ingest, Subject: s.ID, CourseID: "crs_1", Content: "1",
+			Organization: organization, User: account.Local.User, Kind: job.Ingest, Subject: s.ID, CourseID: "crs_1", Content: "1",
 			Steps: []job.NewStep{{Name: "ingest", Kind: "ingest", Subject: s.ID}},
 		})
 		return err

@@ -50,6 +50,9 @@ func send(ctx context.Context, m *Maker, method, path, key string, body []byte) 
 	if err != nil {
 		return nil, false, err
 	}
+	if m.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+m.Token)
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -78,6 +78,7 @@ func File(path string) (Document, error) {
 // Maker makes courses through the API.
 type Maker struct {
 	URL    string       // of the API: "http://host:port"
+	Token  string       // who asks: a bearer token
 	Client *http.Client // nil: http.DefaultClient
 	Show   Show         // hears what goes on; nil: nobody
 	// Leave lets a job go on when ctx ends while it is followed; else it is canceled.

@@ -189,7 +189,7 @@ func (e *Exporter) film(ctx context.Context, l *ExportedLesson, folder string) e
 	if l.Video == nil {
 		return fmt.Errorf("the lesson %q has no video", l.Title)
 	}
-	video, err := course.ReadyVideo(ctx, e.DB, account.BuiltIn.Organization, l.ID)
+	video, err := course.ReadyVideo(ctx, e.DB, account.Local.Organization, l.ID)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"lectern.dev/lectern/functions/auth"
 	"lectern.dev/lectern/functions/courses"
 	"lectern.dev/lectern/functions/finalize"
 	"lectern.dev/lectern/functions/generate"
@@ -11,6 +12,7 @@ import (
 	"lectern.dev/lectern/functions/render"
 	"lectern.dev/lectern/functions/sweep"
 	"lectern.dev/lectern/functions/web"
+	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
@@ -19,7 +21,7 @@ import (
 
 // functions are the handlers of the deployables.
 type functions struct {
-	web, courses, generate, ingest, render, finalize, sweep http.Handler
+	web, auth, courses, generate, ingest, render, finalize, sweep http.Handler
 }
 
 // functions gives every function the parts that it stands on here.
@@ -37,17 +39,18 @@ func (h *House) functions() (f functions, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.web = web.New(web.Deps{Courses: inner})
+	f.web = web.New(web.Deps{Courses: inner, Auth: inner})
 	f.generate = generate.New(generate.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
 	f.ingest = ingest.New(ingest.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	f.render = render.New(render.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
 	f.finalize = finalize.New(finalize.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	f.sweep = sweep.New(sweep.Deps{Pool: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens)})
 	f.courses = courses.New(courses.Deps{
-		DB: h.pool, Bucket: h.bucket, Board: h.board,
-		Runner:       &job.Runner{DB: h.pool, Queue: h.queue, Board: h.board},
-		Authenticate: courses.BuiltIn,
-		StartRender:  film.StartRender, StartRenders: film.StartRenders,
+		DB: h.tenants, Bucket: h.bucket, Board: h.board,
+		Runner:      &job.Runner{DB: h.tenants, Queue: h.queue, Board: h.board},
+		Gate:        access.New(h.tenants, h.tokens),
+		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	})
 	return f, nil
 }
@@ -71,6 +74,8 @@ func (h *House) outside(web http.Handler) http.Handler {
 func (h *House) inside(f functions) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", f.courses)
+	mux.Handle("/v1/auth/", f.auth)
+	mux.Handle("/v1/budget", f.auth)
 	mux.Handle("/tasks/generate", f.generate)
 	mux.Handle("/tasks/ingest", f.ingest)
 	mux.Handle("/tasks/render", f.render)

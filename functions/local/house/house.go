@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	gcsemulator "lectern.dev/lectern/internal/gcp/gcs/emulator"
@@ -53,7 +54,9 @@ type House struct {
 	models  Models
 	public  net.Listener
 	inner   net.Listener
-	pool    *pgxpool.Pool
+	pool    *pgxpool.Pool // of what works for all organisations
+	tenants *pgxpool.Pool // of what people call: it sees an organisation at a time
+	tokens  access.Tokens
 	bucket  *gcs.Bucket
 	storage *gcsemulator.Emulator
 	queue   *tasks.Queue
@@ -76,7 +79,7 @@ func Open(ctx context.Context, opts Options) (h *House, err error) {
 		return h, err
 	}
 	for _, open := range []func(context.Context) error{
-		h.lockData, h.listen, h.openDatabase, h.openBucket, h.openQueue, h.openBoard,
+		h.lockData, h.loadKeys, h.listen, h.openDatabase, h.openBucket, h.openQueue, h.openBoard,
 	} {
 		if err := open(ctx); err != nil {
 			return h, err
@@ -108,7 +111,7 @@ func (h *House) host() string {
 	return addr.String()
 }
 
-// Pool is the database; Bucket the bucket, through the real client.
+// Pool is the database, with all of its organisations.
 func (h *House) Pool() *pgxpool.Pool { return h.pool }
 
 // Bucket is the bucket, through the real client.
@@ -157,12 +160,26 @@ func (h *House) openDatabase(ctx context.Context) error {
 	if err := server.EnsureDatabase(ctx, "lectern"); err != nil {
 		return err
 	}
-	// Everything shares this pool; a function of its own would have four connections.
-	if h.pool, err = postgres.Open(ctx, server.URL("lectern"), postgres.Options{MaxConns: 32}); err != nil {
+	if err := h.migrate(ctx, server.URL("lectern")); err != nil {
 		return err
 	}
-	h.closing(func() error { h.pool.Close(); return nil })
-	return migrations.Up(ctx, h.pool)
+	// The functions share these pools; one of its own would have four connections.
+	for pool, role := range map[**pgxpool.Pool]postgres.Role{&h.pool: postgres.System, &h.tenants: postgres.Tenant} {
+		if *pool, err = postgres.Open(ctx, server.URL("lectern"), postgres.Options{MaxConns: 32, Role: role}); err != nil {
+			return err
+		}
+		h.closing(func() error { (*pool).Close(); return nil })
+	}
+	return h.ensureOwner(ctx)
+}
+
+func (h *House) migrate(ctx context.Context, url string) error {
+	pool, err := postgres.Open(ctx, url, postgres.Options{Role: postgres.Owner})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return migrations.Up(ctx, pool)
 }
 
 func (h *House) openBucket(ctx context.Context) (err error) {

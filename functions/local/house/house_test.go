@@ -60,6 +60,15 @@ func open(t *testing.T, opts house.Options) *house.House {
 	return h
 }
 
+func token(t *testing.T, h *house.House) string {
+	t.Helper()
+	token, err := h.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
 func documents() []commission.Document {
 	text := "# Packages\n\n" + strings.Repeat("A package carries files and scripts that run when it is installed. ", 40)
 	return []commission.Document{{
@@ -76,7 +85,7 @@ func TestUploadIsRead(t *testing.T) {
 		FirstRetry: time.Millisecond,
 		Plan:       func(gcsemulator.Event) []time.Duration { return []time.Duration{0, 0, 20 * time.Millisecond} },
 	}})
-	maker := &commission.Maker{URL: h.URL()}
+	maker := &commission.Maker{URL: h.URL(), Token: token(t, h)}
 	id, err := maker.Begin(t.Context(), documents(), commission.Brief{Title: "Packages"})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +110,7 @@ func TestLostEventIsMadeGood(t *testing.T) {
 		Sweep:  100 * time.Millisecond,
 		Events: gcsemulator.Events{Plan: func(gcsemulator.Event) []time.Duration { return nil }},
 	})
-	maker := &commission.Maker{URL: h.URL()}
+	maker := &commission.Maker{URL: h.URL(), Token: token(t, h)}
 	id, err := maker.Begin(t.Context(), documents(), commission.Brief{Title: "Packages"})
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +137,7 @@ func TestPublicOrigin(t *testing.T) {
 	if err != nil || !strings.HasPrefix(video, h.URL()+"/") {
 		t.Fatalf("the video's URL is %s, %v", video, err)
 	}
+	owner := token(t, h)
 	unsigned, _, _ := strings.Cut(video, "?")
 	otherwise := strings.Replace(video, "127.0.0.1", "localhost", 1)
 	for _, c := range []struct {
@@ -147,6 +157,9 @@ func TestPublicOrigin(t *testing.T) {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, c.url, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasPrefix(c.url, h.URL()) {
+			req.Header.Set("Authorization", "Bearer "+owner)
 		}
 		req.Header.Set("Range", "bytes=2-4")
 		res, err := http.DefaultClient.Do(req)

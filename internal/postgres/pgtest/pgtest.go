@@ -23,12 +23,13 @@ import (
 	"lectern.dev/lectern/migrations"
 )
 
-// New gives a pool on a fresh database that holds every migration; the database
-// goes when the test ends. One server serves all tests of a process. Without
+// New gives a pool on a fresh database that holds every migration, and account.Local;
+// the database goes when the test ends. Statements whose ctx names an organisation
+// see only that one, as in production; others see everything. One server serves all tests of a process. Without
 // Postgres the test is skipped, and fails where CI is set.
 func New(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(context.Background(), URL(t), postgres.Options{MaxConns: 8})
+	pool, err := postgres.Open(context.Background(), URL(t), postgres.Options{MaxConns: 8, Role: postgres.Owner})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +58,11 @@ func URL(t testing.TB) string {
 }
 
 const template = "template_lectern"
+
+// local is account.Local: an organisation to work in, and its owner.
+const local = `
+	WITH o AS (INSERT INTO organizations (organization_id, name) VALUES ('org_local', 'Local'))
+	INSERT INTO users (user_id, organization_id, name, role) VALUES ('user_local', 'org_local', 'Owner', 'owner')`
 
 // server is the process's cluster, with a migrated database to clone from.
 type server struct {
@@ -90,11 +96,13 @@ func start() (*server, error) {
 	if err := c.EnsureDatabase(ctx, template); err != nil {
 		return nil, err
 	}
-	pool, err := postgres.Open(ctx, c.URL(template), postgres.Options{})
+	pool, err := postgres.Open(ctx, c.URL(template), postgres.Options{Role: postgres.Owner})
 	if err != nil {
 		return nil, err
 	}
-	err = migrations.Up(ctx, pool)
+	if err = migrations.Up(ctx, pool); err == nil {
+		_, err = pool.Exec(ctx, local)
+	}
 	pool.Close()
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func run(ctx context.Context) error {
 	if err := edge.Load(ctx, &c); err != nil {
 		return err
 	}
-	options := postgres.Options{StatementTimeout: time.Hour} // an index on a large table takes its time
+	options := postgres.Options{StatementTimeout: time.Hour, Role: postgres.Owner} // an index on a large table takes its time
 	pool, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, options)
 	if err != nil {
 		return err

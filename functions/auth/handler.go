@@ -1,0 +1,58 @@
+// Package auth is the API of accounts: signing up, in and out, the members of an
+// organisation, its API credentials, and its budget.
+package auth
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// Deps are the parts that the handler works with.
+type Deps struct {
+	DB             postgres.Beginner // sees every organisation, unless ctx names one
+	Gate           *access.Gate
+	TrustedOrigins []string
+}
+
+type server struct{ Deps }
+
+// New makes the handler: the routes, which are the manual, behind the edge.
+func New(d Deps) http.Handler {
+	return edge.HTTP(newAPI(d), edge.Options{MaxBody: 64 << 10, TrustedOrigins: d.TrustedOrigins})
+}
+
+const about = "Accounts of people and organisations, API credentials and budgets."
+
+// Who may do what.
+var (
+	members = edge.Policy{Role: string(account.Learner)}
+)
+
+func newAPI(d Deps) *edge.API {
+	s := &server{d}
+	api := edge.NewAPI("Lectern: accounts", about, d.Gate)
+	s.people(api)
+	return api
+}
+
+// operation is what all of them share.
+func operation(method, id, path, summary, description string, status int) huma.Operation {
+	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Description: description, DefaultStatus: status}
+}
+
+// who gives the principal that the gate has put into ctx.
+func who(ctx context.Context) (account.Principal, error) {
+	p, ok := account.From(ctx)
+	if !ok {
+		return p, fault.New(fault.Unauthenticated, "Sign in first.")
+	}
+	return p, nil
+}

@@ -1,0 +1,48 @@
+package house
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/account"
+)
+
+// loadKeys finds the key of the cookies in the data folder, so that a restart signs
+// nobody out, or makes one.
+func (h *House) loadKeys(context.Context) error {
+	path := filepath.Join(h.opts.Data, "cookie-key")
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = []byte(rand.Text() + rand.Text())
+		err = os.WriteFile(path, key, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("the key of the cookies: %w", err)
+	}
+	h.tokens, err = access.NewTokens(access.Cookies{Keys: []string{string(key)}, Insecure: true})
+	return err
+}
+
+// ensureOwner makes the organisation and its owner who work on this machine.
+func (h *House) ensureOwner(ctx context.Context) error {
+	p := account.Local
+	if err := account.EnsureOrganization(ctx, h.pool, account.Organization{ID: p.Organization, Name: "Local", Operator: true}); err != nil {
+		return err
+	}
+	return account.EnsurePerson(ctx, h.pool, p.Organization, p.User, "Owner", p.Role)
+}
+
+// Token signs the owner in and gives a bearer token for the API.
+func (h *House) Token(ctx context.Context) (string, error) {
+	secret, err := account.Begin(ctx, h.pool, account.Local.User, "this machine")
+	if err != nil {
+		return "", err
+	}
+	return h.tokens.NewToken(secret)
+}

@@ -1,0 +1,100 @@
+package access
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/securecookie"
+
+	"lectern.dev/lectern/internal/account"
+)
+
+// Tokens turns the secret of a sign-in into a cookie, or a bearer token for other
+// origins, and back. Both are encrypted and authenticated; neither is taken for the
+// other.
+type Tokens struct {
+	codecs   []securecookie.Codec
+	insecure bool
+}
+
+// Cookies say how tokens are made.
+type Cookies struct {
+	// Keys, at least 32 random bytes each, the newest first. It makes cookies, all
+	// read them: put a new one in front, and take the last away after 30 days.
+	Keys []string
+	// Insecure is for http://127.0.0.1 only: a name without __Host-, and no Secure.
+	Insecure bool
+}
+
+// NewTokens checks the keys.
+func NewTokens(c Cookies) (Tokens, error) {
+	t := Tokens{insecure: c.Insecure}
+	for _, key := range c.Keys {
+		if len(key) < 32 {
+			return t, errors.New("a key of the cookies is shorter than 32 bytes")
+		}
+		hash, block := sha256.Sum256([]byte("lectern cookie hash "+key)), sha256.Sum256([]byte("lectern cookie block "+key))
+		codec := securecookie.New(hash[:], block[:])
+		codec.SetSerializer(securecookie.NopEncoder{})
+		codec.MaxAge(int(account.SignInLifetime / time.Second))
+		t.codecs = append(t.codecs, codec)
+	}
+	if len(t.codecs) == 0 {
+		return t, errors.New("there is no key for the cookies")
+	}
+	return t, nil
+}
+
+func (t Tokens) name() string {
+	if t.insecure {
+		return "lectern"
+	}
+	return "__Host-lectern"
+}
+
+// NewCookie gives the cookie that stands for a sign-in.
+func (t Tokens) NewCookie(secret account.Secret) (*http.Cookie, error) {
+	value, err := securecookie.EncodeMulti(t.name(), []byte(secret), t.codecs...)
+	c := t.cookie(value)
+	c.MaxAge = int(account.SignInLifetime / time.Second)
+	return c, err
+}
+
+// NoCookie gives what takes the cookie away.
+func (t Tokens) NoCookie() *http.Cookie {
+	c := t.cookie("")
+	c.MaxAge = -1
+	return c
+}
+
+func (t Tokens) cookie(value string) *http.Cookie {
+	return &http.Cookie{Name: t.name(), Value: value, Path: "/", Secure: !t.insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}
+
+// Cookie reads the cookie of a request.
+func (t Tokens) Cookie(r *http.Request) (account.Secret, bool) {
+	c, err := r.Cookie(t.name())
+	if err != nil {
+		return "", false
+	}
+	return t.decode(t.name(), c.Value)
+}
+
+// tokenName is what a bearer token is bound to, as a cookie is to its name.
+const tokenName = "lectern bearer token"
+
+// NewToken gives the bearer token that stands for a sign-in.
+func (t Tokens) NewToken(secret account.Secret) (string, error) {
+	return securecookie.EncodeMulti(tokenName, []byte(secret), t.codecs...)
+}
+
+// FromToken reads a bearer token.
+func (t Tokens) FromToken(token string) (account.Secret, bool) { return t.decode(tokenName, token) }
+
+func (t Tokens) decode(name, value string) (account.Secret, bool) {
+	var secret []byte
+	err := securecookie.DecodeMulti(name, value, &secret, t.codecs...)
+	return account.Secret(secret), err == nil
+}
