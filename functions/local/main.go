@@ -17,6 +17,7 @@ import (
 
 	"lectern.dev/lectern/functions/local/commission"
 	"lectern.dev/lectern/functions/local/house"
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/source/extract"
@@ -115,7 +116,7 @@ func order(ctx context.Context, h *house.House, o options) error {
 		return err
 	}
 	progress := commission.NewProgress(os.Stdout)
-	token, err := h.Token(ctx)
+	token, err := h.Token(ctx, account.Local.User)
 	if err == nil {
 		err = deliver(ctx, h, &commission.Maker{URL: h.URL(), Token: token, Show: progress.Show}, o)
 	}

@@ -26,7 +26,7 @@ const sampleFile = "sample"
 // that every document takes, or goes on with it when the last start did not get far.
 func writeSample(ctx context.Context, h *house.House, data string) {
 	progress := commission.NewProgress(os.Stdout)
-	token, err := h.Token(ctx)
+	token, err := h.Token(ctx, account.Local.User)
 	var done bool
 	if err == nil {
 		maker := &commission.Maker{URL: h.URL(), Token: token, Show: progress.Show, Leave: true}

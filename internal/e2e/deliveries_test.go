@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/functions/local/house"
+	"lectern.dev/lectern/internal/account"
 	gcs "lectern.dev/lectern/internal/gcp/gcs/emulator"
 	tasks "lectern.dev/lectern/internal/gcp/tasks/emulator"
 )
@@ -112,7 +113,7 @@ func hurry(t *testing.T, pool *pgxpool.Pool, sql string) {
 func tokenFor(t *testing.T, h *house.House) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
-	token, err := h.Token(t.Context())
+	token, err := h.Token(t.Context(), account.Local.User)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(folder, tokenFile), []byte(token), 0o600)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/functions/local/house"
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/cluster"
 	"lectern.dev/lectern/internal/source/extract"
@@ -69,7 +70,7 @@ func serve(data, addr string, later bool) error {
 			return err
 		}
 	}
-	token, err := h.Token(ctx)
+	token, err := h.Token(ctx, account.Local.User)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(data, tokenFile), []byte(token), 0o600)
 	}

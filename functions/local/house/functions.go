@@ -2,7 +2,6 @@ package house
 
 import (
 	"net/http"
-	"net/url"
 
 	"lectern.dev/lectern/functions/auth"
 	"lectern.dev/lectern/functions/courses"
@@ -35,11 +34,7 @@ func (h *House) functions() (f functions, err error) {
 		return f, err
 	}
 	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}})
-	inner, err := url.Parse(h.innerURL(""))
-	if err != nil {
-		return f, err
-	}
-	f.web = web.New(web.Deps{Courses: inner, Auth: inner})
+	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth")})
 	f.generate = generate.New(generate.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
 	f.ingest = ingest.New(ingest.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	f.render = render.New(render.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
@@ -70,16 +65,14 @@ func (h *House) outside(web http.Handler) http.Handler {
 	return mux
 }
 
-// inside is what on Google Cloud is not public.
-func (h *House) inside(f functions) http.Handler {
+// indoors is what on Google Cloud is not public, each function below its name.
+func indoors(f functions) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", f.courses)
-	mux.Handle("/v1/auth/", f.auth)
-	mux.Handle("/v1/budget", f.auth)
-	mux.Handle("/tasks/generate", f.generate)
-	mux.Handle("/tasks/ingest", f.ingest)
-	mux.Handle("/tasks/render", f.render)
-	mux.Handle("/events/finalize", f.finalize)
-	mux.Handle("/sweep/", http.StripPrefix("/sweep", f.sweep))
+	for name, function := range map[string]http.Handler{
+		"/auth": f.auth, "/courses": f.courses, "/generate": f.generate, "/ingest": f.ingest,
+		"/render": f.render, "/finalize": f.finalize, "/sweep": f.sweep,
+	} {
+		mux.Handle(name+"/", http.StripPrefix(name, function))
+	}
 	return mux
 }

@@ -125,7 +125,7 @@ func (h *House) Serve(ctx context.Context, ready func()) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return edge.Serve(ctx, h.public, h.outside(handlers.web)) })
-	group.Go(func() error { return edge.Serve(ctx, h.inner, h.inside(handlers)) })
+	group.Go(func() error { return edge.Serve(ctx, h.inner, indoors(handlers)) })
 	group.Go(func() error { return h.keepSweeping(ctx) })
 	group.Go(func() error {
 		if err := h.awaitAnswers(ctx); err != nil {
@@ -184,7 +184,7 @@ func (h *House) migrate(ctx context.Context, url string) error {
 
 func (h *House) openBucket(ctx context.Context) (err error) {
 	events := h.opts.Events
-	events.URL = h.innerURL("/events/finalize")
+	events.URL = h.inside("/finalize/").String()
 	h.storage, err = gcsemulator.Start(gcsemulator.Options{
 		Bucket: bucketName, Folder: filepath.Join(h.opts.Data, "bucket"), PublicURL: h.URL(), Events: events,
 	})
@@ -199,13 +199,14 @@ func (h *House) openBucket(ctx context.Context) (err error) {
 	return nil
 }
 
-func (h *House) innerURL(path string) string {
-	return (&url.URL{Scheme: "http", Host: h.inner.Addr().String(), Path: path}).String()
+// inside is an address of the inner server.
+func (h *House) inside(path string) *url.URL {
+	return &url.URL{Scheme: "http", Host: h.inner.Addr().String(), Path: path}
 }
 
 // awaitAnswers returns when both servers answer.
 func (h *House) awaitAnswers(ctx context.Context) error {
-	for _, base := range []string{h.URL(), h.innerURL("")} {
+	for _, base := range []string{h.URL(), h.inside("/courses").String(), h.inside("/auth").String()} {
 		for {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"lectern.dev/lectern/functions/local/commission"
 	"lectern.dev/lectern/functions/local/house"
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	gcsemulator "lectern.dev/lectern/internal/gcp/gcs/emulator"
 	"lectern.dev/lectern/internal/postgres/pgtest"
@@ -62,7 +63,7 @@ func open(t *testing.T, opts house.Options) *house.House {
 
 func token(t *testing.T, h *house.House) string {
 	t.Helper()
-	token, err := h.Token(t.Context())
+	token, err := h.Token(t.Context(), account.Local.User)
 	if err != nil {
 		t.Fatal(err)
 	}

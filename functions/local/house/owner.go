@@ -11,6 +11,7 @@ import (
 
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/postgres"
 )
 
 // loadKeys finds the key of the cookies in the data folder, so that a restart signs
@@ -29,18 +30,32 @@ func (h *House) loadKeys(context.Context) error {
 	return err
 }
 
-// ensureOwner makes the organisation and its owner who work on this machine.
+// ensureOwner makes the organisation and its owner who work on this machine. They
+// are the operator's, so that every page can be tried.
 func (h *House) ensureOwner(ctx context.Context) error {
 	p := account.Local
 	if err := account.EnsureOrganization(ctx, h.pool, account.Organization{ID: p.Organization, Name: "Local", Operator: true}); err != nil {
 		return err
 	}
-	return account.EnsurePerson(ctx, h.pool, p.Organization, p.User, "Owner", p.Role)
+	if err := account.EnsurePerson(ctx, h.pool, p.Organization, p.User, "Owner", account.Root); err != nil {
+		return err
+	}
+	_, err := h.pool.Exec(ctx, `
+		UPDATE organizations
+		SET operator = true
+		WHERE organization_id = $1 AND NOT operator`, p.Organization) // of a folder that is older than operators
+	if err == nil {
+		_, err = h.pool.Exec(ctx, `
+			UPDATE users
+			SET role = 'root'
+			WHERE organization_id = $1 AND user_id = $2 AND role <> 'root'`, p.Organization, p.User)
+	}
+	return postgres.Fault(err)
 }
 
-// Token signs the owner in and gives a bearer token for the API.
-func (h *House) Token(ctx context.Context) (string, error) {
-	secret, err := account.Begin(ctx, h.pool, account.Local.User, "this machine")
+// Token signs a person in and gives a bearer token for the API.
+func (h *House) Token(ctx context.Context, user string) (string, error) {
+	secret, err := account.Begin(ctx, h.pool, user, "this machine")
 	if err != nil {
 		return "", err
 	}

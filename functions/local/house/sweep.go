@@ -26,7 +26,7 @@ func (h *House) keepSweeping(ctx context.Context) error {
 }
 
 func (h *House) sweepOnce(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.innerURL("/sweep/"), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.inside("/sweep/").String(), nil)
 	if err != nil {
 		return err
 	}
