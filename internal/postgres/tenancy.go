@@ -24,52 +24,63 @@ const (
 
 var roleNames = [...]string{"lectern_tenant", "lectern_system", "none"}
 
-type organizationKey struct{}
+type scopeKey struct{}
+
+// scope is what a connection is set to.
+type scope struct{ role, organization string }
+
+// whichever stands in a ctx for any scope.
+type whichever struct{}
 
 // WithOrganization makes every statement under ctx, in every pool, one of that
-// organisation. account.With does it for who is asking.
+// organisation. account.With does it for who is asking. An empty name is that of an
+// organisation without rows, never all of them. The ctx that takes a connection
+// from the pool counts: a transaction stays in the scope in which it was begun.
 func WithOrganization(ctx context.Context, organization string) context.Context {
-	return context.WithValue(ctx, organizationKey{}, organization)
+	return context.WithValue(ctx, scopeKey{}, scope{roleNames[Tenant], organization})
 }
 
 // AnyOrganization makes statements under ctx run as whatever a connection was last
 // used for, which saves a round trip: for the functions of the database that look
 // up who comes with a secret, and for nothing else.
 func AnyOrganization(ctx context.Context) context.Context {
-	return context.WithValue(ctx, organizationKey{}, whichever)
+	return context.WithValue(ctx, scopeKey{}, whichever{})
 }
 
-// whichever is no organisation's id: those have no star.
-const whichever = "*"
-
-// scope is what a connection is set to.
-type scope struct{ role, organization string }
-
-const scopeKey = "lectern.scope"
+// setTo is where a connection remembers its scope.
+const setTo = "lectern.scope"
 
 // prepare sets a connection that leaves the pool to the scope of ctx. Most of the
-// time it is set to that already, and nothing is sent.
+// time it is set to that already, and nothing is sent. A connection that could not
+// be set is closed.
 func (r Role) prepare(ctx context.Context, conn *pgx.Conn) (bool, error) {
-	want := scope{role: roleNames[r]}
-	organization, _ := ctx.Value(organizationKey{}).(string)
 	state := conn.PgConn().CustomData()
-	is, set := state[scopeKey].(scope)
-	switch {
-	case organization == whichever && (set || r == Owner):
-		return true, nil
-	case organization != "" && organization != whichever:
-		want = scope{roleNames[Tenant], organization}
-	case r == Owner && !set:
-		return true, nil // as it was opened
+	is, used := state[setTo].(scope)
+	want := scope{role: roleNames[r]}
+	switch asked := ctx.Value(scopeKey{}).(type) {
+	case scope:
+		want = asked
+	case whichever:
+		if used || r == Owner {
+			return true, nil
+		}
+	default:
+		if r == Owner && !used {
+			return true, nil // as it was opened
+		}
 	}
-	if is == want && set {
+	if used && is == want {
 		return true, nil
 	}
-	delete(state, scopeKey) // unknown until both are set
+	delete(state, setTo) // unknown until both are set
+	// Outside of any transaction, so that nothing can roll it back.
 	_, err := conn.Exec(ctx, `SELECT set_config('role', $1, false), set_config('lectern.organization', $2, false)`, want.role, want.organization)
-	if err != nil {
-		return false, err
+	switch {
+	case err == nil:
+		state[setTo] = want
+		return true, nil
+	case used && conn.IsClosed() && ctx.Err() == nil:
+		return false, nil // it died while it was idle: the next one, or a new one, may live
 	}
-	state[scopeKey] = want
-	return true, nil
+	return false, err
 }
