@@ -88,9 +88,10 @@ func (a *API) guard(op *huma.Operation, need Policy) {
 	need.declare(op)
 	op.Middlewares = append(op.Middlewares, func(c huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(c)
+		w.Header().Set("Cache-Control", "no-store") // unless the operation says otherwise
 		ctx, err := a.gate.Admit(r, need)
 		if err != nil {
-			failing(err).ServeHTTP(w, r)
+			need.challenge(w, r, err)
 			return
 		}
 		next(huma.WithContext(c, ctx))

@@ -58,7 +58,7 @@ func Lazy(build Build) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h, err := get(r.Context())
 		if err != nil {
-			instrument(failing(err)).ServeHTTP(w, r)
+			Front{}.instrument(failing(err)).ServeHTTP(w, r)
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,35 +15,34 @@ import (
 // Options say how HTTP treats requests. The zero value suits an API of small bodies.
 type Options struct {
 	MaxBody        int64    // bytes; 0: 1 MiB
-	TrustedOrigins []string // "https://host": other origins whose pages may write with our cookies
+	TrustedOrigins []string // "https://host": other origins whose pages may call with our cookies
+	Front                   // who tells the client's address
 }
 
 // HTTP puts around a public handler all that every one of them needs: request id
-// and trace, access log, recovery from panics, body limit, security headers,
-// refusal of cross-origin writes, and GET /healthz. The content security policy
-// is left to who serves pages. It panics on a malformed trusted origin, which is a
-// wrong setting.
+// and trace, access log, recovery from panics, body limit, security headers, CORS,
+// refusal of cross-origin writes, and GET /healthz. It panics on a malformed trusted
+// origin and on a gateway key that is too short, which are wrong settings.
 func HTTP(handler http.Handler, o Options) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	for _, origin := range o.TrustedOrigins {
-		if err := protection.AddTrustedOrigin(origin); err != nil {
-			panic(fmt.Sprintf("trusted origin %q: %v", origin, err))
-		}
+	trusted, err := parseOrigins(o.TrustedOrigins)
+	if err = errors.Join(err, o.check()); err != nil {
+		panic(err)
 	}
-	protection.SetDenyHandler(failing(fault.New(fault.Denied, "This request was sent by a page of another site, so it was not carried out.")))
 	if o.MaxBody == 0 {
 		o.MaxBody = 1 << 20
 	}
-	return instrument(healthz(secure(limitBody(protection.Handler(handler), o.MaxBody))))
+	return o.instrument(healthz(trusted.share(limitBody(trusted.protect(handler), o.MaxBody))))
 }
 
-// instrument gives a request its id and trace, recovers panics, and logs the
-// request once, when it is over.
-func instrument(next http.Handler) http.Handler {
+// instrument gives a request its id and trace, sets the headers of every answer,
+// recovers panics, and logs the request once, when it is over.
+func (f Front) instrument(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := newRequest(r)
+		q.client = f.client(r)
 		ctx := context.WithValue(r.Context(), requestKey{}, q)
 		rec := &recorder{ResponseWriter: w}
+		secure(w.Header(), r)
 		w.Header().Set("X-Request-Id", q.id)
 		start := time.Now()
 		defer func() {
@@ -73,12 +73,12 @@ func logAccess(ctx context.Context, r *http.Request, rec *recorder, err error, s
 	level := slog.LevelInfo
 	attrs := []slog.Attr{slog.Group("httpRequest",
 		slog.String("requestMethod", r.Method),
-		slog.String("requestUrl", r.URL.RequestURI()),
+		slog.String("requestUrl", loggedURL(r.URL)),
 		slog.Int("status", rec.code()),
 		slog.String("latency", fmt.Sprintf("%.6fs", took.Seconds())),
 		slog.Int64("responseSize", rec.size),
-		slog.String("userAgent", r.UserAgent()),
-		slog.String("remoteIp", r.RemoteAddr),
+		slog.String("userAgent", shorten(r.UserAgent(), 512)),
+		slog.String("remoteIp", loggedAddress(ClientAddress(ctx))),
 	)}
 	if r.URL.Path == "/healthz" {
 		level = slog.LevelDebug
@@ -109,16 +109,6 @@ func healthz(next http.Handler) http.Handler {
 			_, _ = w.Write([]byte("ok\n")) // the prober may be gone
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func secure(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
-		h.Set("X-Frame-Options", "DENY")
 		next.ServeHTTP(w, r)
 	})
 }

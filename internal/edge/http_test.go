@@ -120,7 +120,7 @@ func TestKindsBecomeStatuses(t *testing.T) {
 		if statuses[kind] == 0 {
 			t.Errorf("%v has no status", kind)
 		}
-		w := call(t, instrument(failing(fault.Wrap(kind, errors.New("inner secret"), "A sentence."))), httptest.NewRequest("GET", "/", nil))
+		w := call(t, Front{}.instrument(failing(fault.Wrap(kind, errors.New("inner secret"), "A sentence."))), httptest.NewRequest("GET", "/", nil))
 		p := problemIn(t, w)
 		if strings.Contains(w.Body.String(), "secret") || (kind != fault.Internal && p.Detail != "A sentence.") {
 			t.Errorf("%v: %+v", kind, p)
@@ -157,7 +157,7 @@ func TestLogHasTheShapeOfCloudLogging(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	r.Header.Set("X-Request-Id", "request-0001")
-	instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	Front{}.instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log.With("job", "job_1").WarnContext(r.Context(), "line\nbreak")
 	})).ServeHTTP(httptest.NewRecorder(), r)
 	var got map[string]any

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strconv"
@@ -13,7 +14,9 @@ import (
 )
 
 // strictJSON refuses text that encoding/json would silently change: what is not
-// UTF-8, and halves of surrogate pairs, both of which it turns into U+FFFD.
+// UTF-8, and halves of surrogate pairs, both of which it turns into U+FFFD, and
+// names that an object holds twice, of which it keeps the last. It refuses what is
+// nested deeper than anything of ours.
 var strictJSON = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
 		if e, ok := v.(encodedBody); ok {
@@ -29,8 +32,64 @@ var strictJSON = huma.Format{
 		if hasLoneSurrogate(data) {
 			return errors.New(`the text holds half of a surrogate pair, such as \ud83d alone`)
 		}
-		return json.Unmarshal(data, v)
+		members, depth := measure(data)
+		if depth > maxDepth {
+			return fmt.Errorf("the text is nested deeper than %d levels", maxDepth)
+		}
+		if err := json.Unmarshal(data, v); err != nil {
+			return err
+		}
+		// Huma decodes twice: first into an any, which it validates.
+		if whole, ok := v.(*any); ok && count(*whole) != members {
+			return errors.New("an object names a member twice")
+		}
+		return nil
 	},
+}
+
+// maxDepth is how deep objects and lists of a body may be nested; ours are below 10.
+const maxDepth = 64
+
+// measure counts the members of all objects of a JSON text, as often as they are
+// named, and tells how deep it is nested. Of a malformed text it says anything.
+func measure(data []byte) (members, deepest int) {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case ':':
+			members++
+		case '{', '[':
+			depth++
+			deepest = max(deepest, depth)
+		case '}', ']':
+			depth--
+		}
+	}
+	return members, deepest
+}
+
+// count gives the number of members of all objects in a decoded value, in which no
+// name is left twice.
+func count(v any) int {
+	n := 0
+	switch v := v.(type) {
+	case map[string]any:
+		n = len(v)
+		for _, member := range v {
+			n += count(member)
+		}
+	case []any:
+		for _, element := range v {
+			n += count(element)
+		}
+	}
+	return n
 }
 
 // encodedBody is every Encoded.

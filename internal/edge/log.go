@@ -2,9 +2,12 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"strings"
+	"unicode"
 )
 
 // Logger writes what Cloud Logging reads: one JSON object a line, with severity,
@@ -28,8 +31,18 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// cloudKeys renames slog's keys to those that Cloud Logging understands.
+// cloudKeys renames slog's keys to those that Cloud Logging understands, and makes
+// visible what in a text could fool who reads it. JSON itself escapes line breaks,
+// so that no text can begin a line.
 func cloudKeys(groups []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(visible(a.Value.String()))
+	case slog.KindAny:
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(visible(err.Error()))
+		}
+	}
 	if len(groups) > 0 {
 		return a
 	}
@@ -71,4 +84,25 @@ func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h contextual) WithGroup(name string) slog.Handler {
 	return contextual{h.Handler.WithGroup(name), h.tracePrefix}
+}
+
+// visible writes characters as \uXXXX that turn the direction of text around, or
+// that a terminal obeys and JSON does not escape.
+func visible(text string) string {
+	if !strings.ContainsFunc(text, misleading) {
+		return text
+	}
+	var b strings.Builder
+	for _, c := range text {
+		if misleading(c) {
+			fmt.Fprintf(&b, `\u%04x`, c)
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+func misleading(c rune) bool {
+	return unicode.Is(unicode.Bidi_Control, c) || c >= 0x7f && c <= 0x9f
 }

@@ -83,7 +83,7 @@ func TestServeSpeaksCleartextHTTP2(t *testing.T) {
 
 func TestStreamEndsCleanlyOnDrain(t *testing.T) {
 	t.Parallel()
-	address, stop, done := serve(t, instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	address, stop, done := serve(t, Front{}.instrument(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Stream(w, r, func(ctx context.Context, send func(Message) error) error {
 			if err := send(Message{ID: "1", Event: "progress", Data: map[string]int{"done": 1}}); err != nil {
 				return err

@@ -49,6 +49,28 @@ func (p Policy) declare(op *huma.Operation) {
 	op.Extensions[policyExtension] = map[string]string{"role": p.Role, "scope": p.Scope}
 }
 
+// challenge answers who is not let in, and says how to be (RFC 6750, section 3).
+func (p Policy) challenge(w http.ResponseWriter, r *http.Request, err error) {
+	_, said := r.Header["Authorization"]
+	problem := ProblemOf(r.Context(), err)
+	challenge := ""
+	switch {
+	case problem.Status == http.StatusUnauthorized && said:
+		challenge = bearerChallenge + `, error="invalid_token"`
+	case problem.Status == http.StatusForbidden && said && p.Scope != "":
+		challenge = bearerChallenge + `, error="insufficient_scope", scope="` + p.Scope + `"`
+	}
+	if challenge != "" {
+		problem.header = http.Header{"Www-Authenticate": {challenge}}
+	}
+	Failed(r.Context(), err)
+	writeProblem(r.Context(), w, problem)
+}
+
+// bearerChallenge does not offer Basic, though it is taken: browsers would open a
+// window and ask for a password.
+const bearerChallenge = `Bearer realm="lectern"`
+
 // securitySchemes are the ways to say who one is.
 func securitySchemes() map[string]*huma.SecurityScheme {
 	return map[string]*huma.SecurityScheme{

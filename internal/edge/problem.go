@@ -84,7 +84,7 @@ func ProblemOf(ctx context.Context, err error) *Problem {
 		p.header.Set("Retry-After", "5")
 	}
 	if status == http.StatusUnauthorized {
-		p.header.Set("WWW-Authenticate", `Bearer realm="lectern"`)
+		p.header.Set("WWW-Authenticate", bearerChallenge)
 	}
 	return p
 }

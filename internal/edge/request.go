@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"net/netip"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ type request struct {
 	trace   string // 32 hex digits; empty when the caller sent none
 	span    string // 16 hex digits
 	sampled bool
+	client  netip.Addr // who sent it; see Front
 	err     error
 }
 

@@ -48,7 +48,7 @@ func untilDrain(parent context.Context) (context.Context, context.CancelFunc) {
 // Delivery answers whatever the platform delivers with POST, by the table of Task.
 // The body has been read; it holds at most 1 MiB.
 func Delivery(handle func(r *http.Request, body []byte) error) http.Handler {
-	return instrument(healthz(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return Front{}.instrument(healthz(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "deliveries are sent with POST", http.StatusMethodNotAllowed)
