@@ -204,9 +204,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   WHERE s.token_hash = token AND s.expires_at > now()
 $$;
 CREATE FUNCTION find_credential(id TEXT)
-RETURNS TABLE (organization TEXT, hashed_password TEXT, scopes TEXT[], used_at TIMESTAMPTZ)
+RETURNS TABLE (organization TEXT, hashed_password TEXT, scopes TEXT[], idle BOOLEAN) -- idle: its last use is to be written again
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT c.organization, c.hashed_password, c.scopes, u.used_at
+  SELECT c.organization, c.hashed_password, c.scopes, u.used_at IS NULL OR u.used_at < now() - interval '5 minutes'
   FROM credentials c LEFT JOIN credential_uses u USING (auth_id)
   WHERE c.auth_id = id AND (c.expires_at IS NULL OR c.expires_at > now())
     AND NOT EXISTS (SELECT FROM credential_revocations r WHERE r.auth_id = c.auth_id)
