@@ -19,12 +19,15 @@ type thing struct {
 	Title string `json:"title" maxLength:"5"`
 }
 
-// door lets in who says anything at all.
+// door lets in who says anything but the two words.
 type door struct{}
 
 func (door) Admit(r *http.Request, _ Policy) (context.Context, error) {
-	if r.Header.Get("Authorization") == "" {
+	switch r.Header.Get("Authorization") {
+	case "", "wrong":
 		return nil, fault.New(fault.Unauthenticated, "Sign in first.")
+	case "weak":
+		return nil, fault.New(fault.Denied, "This API credential may not do that.")
 	}
 	return r.Context(), nil
 }
@@ -40,7 +43,7 @@ func testAPI() http.Handler {
 		Body thing
 	}
 	type out struct{ Body thing }
-	Register(api, Policy{Role: "learner"}, huma.Operation{OperationID: "put-thing", Method: http.MethodPut, Path: "/v1/things/{thing}", Summary: "Put a thing"},
+	Register(api, Policy{Role: "learner", Scope: "things:write"}, huma.Operation{OperationID: "put-thing", Method: http.MethodPut, Path: "/v1/things/{thing}", Summary: "Put a thing"},
 		func(_ context.Context, i *in) (*out, error) {
 			if i.ID == "none" {
 				return nil, fault.New(fault.NotFound, "There is no such thing.")
