@@ -46,6 +46,9 @@ var house = map[string]room{
 	// The gate: between the edge and who may pass.
 	"internal/access": {may: []string{"internal/fault", "internal/postgres", "internal/account", "internal/edge"}},
 
+	// What functions that write share.
+	"internal/idempotency": {may: []string{"internal/fault", "internal/postgres", "internal/account"}},
+
 	// Floors 2 to 5: nouns. What two of them share lies below both.
 	"internal/account":   {may: ground},
 	"internal/job":       {may: with(ground, "internal/account")},
