@@ -3,8 +3,6 @@ package account
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -24,20 +22,42 @@ type Profile struct {
 	Organization Organization `json:"organization"`
 }
 
+const profileColumns = `u.user_id, u.email, u.name, u.role, o.organization_id, o.name, o.operator`
+
 // GetProfile reads who p is.
 func GetProfile(ctx context.Context, q postgres.Querier, p Principal) (Profile, error) {
-	rows, err := q.Query(ctx, `
-		SELECT u.user_id, u.email, u.name, u.role, o.organization_id, o.name, o.operator
+	return readProfile(ctx, q, `
+		SELECT `+profileColumns+`
 		FROM users u JOIN organizations o USING (organization_id)
 		WHERE u.organization_id = $1 AND u.user_id = $2`, p.Organization, p.User)
+}
+
+// Rename gives p another name.
+func Rename(ctx context.Context, q postgres.Querier, p Principal, name string) (Profile, error) {
+	name, err := cleanName(name, "body.name")
 	if err != nil {
-		return Profile{}, postgres.Fault(err)
+		return Profile{}, err
 	}
-	profile, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (f Profile, err error) {
-		err = row.Scan(&f.ID, &f.Email, &f.Name, &f.Role, &f.Organization.ID, &f.Organization.Name, &f.Organization.Operator)
-		return f, err
-	})
-	return profile, postgres.Fault(err)
+	return readProfile(ctx, q, `
+		UPDATE users u
+		SET name = $3, updated_at = now()
+		FROM organizations o
+		WHERE u.organization_id = $1 AND u.user_id = $2 AND o.organization_id = u.organization_id
+		RETURNING `+profileColumns, p.Organization, p.User, name)
+}
+
+// profileOf reads who has just been signed in, and is in no organisation's scope yet.
+func profileOf(ctx context.Context, q postgres.Querier, secret Secret) (Profile, error) {
+	return readProfile(ctx, q, `
+		SELECT `+profileColumns+`
+		FROM sign_ins s JOIN users u USING (user_id) JOIN organizations o ON o.organization_id = u.organization_id
+		WHERE s.token_hash = $1`, secret.Hash())
+}
+
+func readProfile(ctx context.Context, q postgres.Querier, sql string, args ...any) (f Profile, err error) {
+	err = q.QueryRow(ctx, sql, args...).
+		Scan(&f.ID, &f.Email, &f.Name, &f.Role, &f.Organization.ID, &f.Organization.Name, &f.Organization.Operator)
+	return f, postgres.Fault(err)
 }
 
 // EnsureOrganization makes an organisation with a known id, unless it is there.
