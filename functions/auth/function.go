@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/postgres"
@@ -25,5 +26,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{DB: db, Gate: access.New(db, tokens), TrustedOrigins: c.TrustedOrigins}), nil
+	hasher, err := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
+	if err != nil {
+		return nil, err
+	}
+	return New(Deps{DB: db, Gate: access.New(db, tokens), Hasher: hasher, TrustedOrigins: c.TrustedOrigins}), nil
 }

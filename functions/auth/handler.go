@@ -19,6 +19,7 @@ import (
 type Deps struct {
 	DB             postgres.Beginner // sees every organisation, unless ctx names one
 	Gate           *access.Gate
+	Hasher         account.PasswordHasher
 	TrustedOrigins []string
 }
 
@@ -34,12 +35,14 @@ const about = "Accounts of people and organisations, API credentials and budgets
 // Who may do what.
 var (
 	members = edge.Policy{Role: string(account.Learner)}
+	owners  = edge.Policy{Role: string(account.Owner)}
 )
 
 func newAPI(d Deps) *edge.API {
 	s := &server{d}
 	api := edge.NewAPI("Lectern: accounts", about, d.Gate)
 	s.people(api)
+	s.credentials(api)
 	return api
 }
 

@@ -23,34 +23,31 @@ import (
 const Remembered = time.Minute
 
 const (
-	mostRemembered = 1000  // credentials
-	mostThrottled  = 10000 // auth_ids, known and unknown
+	mostRemembered = 1000   // credentials
+	mostThrottled  = 20_000 // auth_ids, known and unknown, and clients
 	lastUseWithin  = 500 * time.Millisecond
 )
 
-// Of wrong secrets for one auth_id an instance takes ten, then one every two
-// seconds: each costs a hash.
-const (
-	wrongAtOnce = 10
-	wrongEvery  = 2 * time.Second
+// What an instance takes of secrets that may be wrong, each of which costs a hash:
+// for one auth_id, from one client, and of all together.
+var (
+	triesOfCredential = Rate{Burst: 10, Every: 2 * time.Second}
+	triesOfClient     = Rate{Burst: 20, Every: time.Second}
+	triesOfAll        = Rate{Burst: 50, Every: 100 * time.Millisecond}
 )
-
-// passwords is a *Hasher.
-type passwords interface {
-	Verify(ctx context.Context, password, hash string) (ok, rehash bool, err error)
-	Dummy(ctx context.Context, password string) error
-}
 
 // Verifier tells whose an API credential is. A process has one.
 type Verifier struct {
 	db      postgres.Querier
-	hasher  passwords
+	hasher  PasswordHasher
+	client  func(context.Context) string
 	macs    sync.Pool // of *mac, under a key of this process
 	flights singleflight.Group
 
 	mu    sync.Mutex
 	known map[string]verified // by auth_id
 	tries map[string]*rate.Limiter
+	all   *rate.Limiter
 }
 
 // verified is what is remembered of a secret: nothing that gives it away.
@@ -60,11 +57,12 @@ type verified struct {
 }
 
 // NewVerifier makes a Verifier. The pool may be one that sees no organisation by
-// itself.
-func NewVerifier(db postgres.Querier, hasher passwords) *Verifier {
+// itself. Client names the client, or its network, whose request a ctx is of; "" is
+// not known.
+func NewVerifier(db postgres.Querier, hasher PasswordHasher, client func(context.Context) string) *Verifier {
 	var key [32]byte
 	_, _ = rand.Read(key[:]) // never fails: crypto/rand aborts the process instead
-	v := &Verifier{db: db, hasher: hasher, known: map[string]verified{}, tries: map[string]*rate.Limiter{}}
+	v := &Verifier{db: db, hasher: hasher, client: client, known: map[string]verified{}, tries: map[string]*rate.Limiter{}, all: limiter(triesOfAll)}
 	v.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, key[:])} }
 	return v
 }
@@ -120,7 +118,7 @@ func (v *Verifier) prove(ctx context.Context, authID, hash, secret string, sum [
 	giveBack := func() {}
 	if !trusted {
 		var err error
-		if giveBack, err = v.take(authID); err != nil {
+		if giveBack, err = v.take(authID, v.client(ctx)); err != nil {
 			return err
 		}
 	}
@@ -143,25 +141,43 @@ func (v *Verifier) prove(ctx context.Context, authID, hash, secret string, sum [
 }
 
 // take counts a secret that may be wrong; call the function when it was right.
-func (v *Verifier) take(authID string) (giveBack func(), err error) {
+func (v *Verifier) take(authID, client string) (giveBack func(), err error) {
 	now := time.Now()
+	limiters := []*rate.Limiter{v.all, v.triesOf("credential "+authID, triesOfCredential, now)}
+	if client != "" {
+		limiters = append(limiters, v.triesOf("client "+client, triesOfClient, now))
+	}
+	var turns []*rate.Reservation
+	giveBack = func() {
+		for _, turn := range turns {
+			turn.CancelAt(now)
+		}
+	}
+	for _, limiter := range limiters {
+		turn := limiter.ReserveN(now, 1)
+		turns = append(turns, turn)
+		if wait := turn.DelayFrom(now); wait > 0 {
+			giveBack()
+			return nil, Throttled(wait)
+		}
+	}
+	return giveBack, nil
+}
+
+// triesOf gives the allowance that goes by a name; one that is whole is not kept.
+func (v *Verifier) triesOf(name string, r Rate, now time.Time) *rate.Limiter {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	limiter := v.tries[authID]
-	if limiter == nil {
-		makeRoom(v.tries, mostThrottled, func(l *rate.Limiter) bool { return l.TokensAt(now) >= wrongAtOnce })
-		limiter = rate.NewLimiter(rate.Every(wrongEvery), wrongAtOnce)
-		v.tries[authID] = limiter
+	l := v.tries[name]
+	if l == nil {
+		makeRoom(v.tries, mostThrottled, func(l *rate.Limiter) bool { return l.TokensAt(now) >= float64(l.Burst()) })
+		l = limiter(r)
+		v.tries[name] = l
 	}
-	turn := limiter.ReserveN(now, 1)
-	if wait := turn.DelayFrom(now); wait > 0 {
-		turn.CancelAt(now)
-		e := fault.New(fault.Exhausted, "There were many wrong secrets for this API credential. Wait a moment before you try again.")
-		e.RetryAfter = wait
-		return nil, e
-	}
-	return func() { turn.CancelAt(now) }, nil
+	return l
 }
+
+func limiter(r Rate) *rate.Limiter { return rate.NewLimiter(rate.Every(r.Every), r.Burst) }
 
 func (v *Verifier) remember(authID string, sum [sha256.Size]byte) {
 	now := time.Now()

@@ -12,6 +12,7 @@ import (
 	"lectern.dev/lectern/functions/sweep"
 	"lectern.dev/lectern/functions/web"
 	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
@@ -40,7 +41,11 @@ func (h *House) functions() (f functions, err error) {
 	f.render = render.New(render.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
 	f.finalize = finalize.New(finalize.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	f.sweep = sweep.New(sweep.Deps{Pool: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens)})
+	hasher, err := account.NewHasher(account.HashOptions{})
+	if err != nil {
+		return f, err
+	}
+	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens), Hasher: hasher})
 	f.courses = courses.New(courses.Deps{
 		DB: h.tenants, Bucket: h.bucket, Board: h.board,
 		Runner:      &job.Runner{DB: h.tenants, Queue: h.queue, Board: h.board},
