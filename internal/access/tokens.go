@@ -16,13 +16,14 @@ import (
 // other.
 type Tokens struct {
 	codecs   []securecookie.Codec
+	devices  []securecookie.Codec
 	insecure bool
 }
 
 // Cookies say how tokens are made.
 type Cookies struct {
 	// Keys, at least 32 random bytes each, the newest first. It makes cookies, all
-	// read them: put a new one in front, and take the last away after 30 days.
+	// read them: put a new one in front, and take the last away after 90 days.
 	Keys []string
 	// Insecure is for http://127.0.0.1 only: a name without __Host-, and no Secure.
 	Insecure bool
@@ -35,16 +36,21 @@ func NewTokens(c Cookies) (Tokens, error) {
 		if len(key) < 32 {
 			return t, errors.New("a key of the cookies is shorter than 32 bytes")
 		}
-		hash, block := sha256.Sum256([]byte("lectern cookie hash "+key)), sha256.Sum256([]byte("lectern cookie block "+key))
-		codec := securecookie.New(hash[:], block[:])
-		codec.SetSerializer(securecookie.NopEncoder{})
-		codec.MaxAge(int(account.SignInLifetime / time.Second))
-		t.codecs = append(t.codecs, codec)
+		t.codecs = append(t.codecs, newCodec(key, account.SignInLifetime))
+		t.devices = append(t.devices, newCodec(key, deviceLifetime))
 	}
 	if len(t.codecs) == 0 {
 		return t, errors.New("there is no key for the cookies")
 	}
 	return t, nil
+}
+
+func newCodec(key string, lifetime time.Duration) securecookie.Codec {
+	hash, block := sha256.Sum256([]byte("lectern cookie hash "+key)), sha256.Sum256([]byte("lectern cookie block "+key))
+	codec := securecookie.New(hash[:], block[:])
+	codec.SetSerializer(securecookie.NopEncoder{})
+	codec.MaxAge(int(lifetime / time.Second))
+	return codec
 }
 
 func (t Tokens) name() string {
