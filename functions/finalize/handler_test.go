@@ -46,8 +46,9 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}}
 	board := &live.Memory{}
-	h.Handler = finalize.New(finalize.Deps{DB: h.db, Queue: h.queue, Board: board, Bucket: h.bucket})
-	h.runner = &job.Runner{DB: h.db, Queue: h.queue, Board: board}
+	db := pgtest.As(t, h.db, postgres.System)
+	h.Handler = finalize.New(finalize.Deps{DB: db, Queue: h.queue, Board: board, Bucket: h.bucket})
+	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: board}
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
 		if err != nil {
@@ -446,7 +447,7 @@ func TestOutagesAreRetried(t *testing.T) {
 		t.Errorf("bucket down: status %d", code)
 	}
 	h.bucket.Fail(nil)
-	h.db.Close()
+	h.runner.DB.(*pgxpool.Pool).Close()
 	if code := h.tell(t, object); code != http.StatusServiceUnavailable {
 		t.Errorf("database down: status %d", code)
 	}

@@ -51,9 +51,9 @@ type house struct {
 func newHouse(t *testing.T, model llm.Model) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}}
-	board := &live.Memory{}
-	h.runner = &job.Runner{DB: h.db, Queue: h.queue, Board: board}
-	h.http = generate.New(generate.Deps{DB: h.db, Queue: h.queue, Board: board, Model: model})
+	board, db := &live.Memory{}, pgtest.As(t, h.db, postgres.System)
+	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: board}
+	h.http = generate.New(generate.Deps{DB: db, Queue: h.queue, Board: board, Model: model})
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		c, err := course.Create(ctx, tx, account.Local.Organization, account.Local.User, course.Fields{Title: "A course", Language: "en"})
 		h.course = c.ID

@@ -44,9 +44,10 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), bucket: &blob.Memory{}}
 	tasks, board := &queue.Memory{}, &live.Memory{}
-	h.runner = &job.Runner{DB: h.db, Queue: tasks, Board: board}
+	db := pgtest.As(t, h.db, postgres.System)
+	h.runner = &job.Runner{DB: db, Queue: tasks, Board: board}
 	h.Handler = ingest.New(ingest.Deps{
-		DB: h.db, Queue: tasks, Board: board, Bucket: h.bucket, TempDir: t.TempDir(),
+		DB: db, Queue: tasks, Board: board, Bucket: h.bucket, TempDir: t.TempDir(),
 		Limits: extract.Limits{Wall: time.Minute, Silence: time.Minute, Memory: 1 << 30},
 	})
 	_, err := h.db.Exec(t.Context(), `

@@ -59,7 +59,7 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}, encoder: &encode.Fake{}, speaker: &speech.Fake{}}
 	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: h.speaker, Encoder: encoder{h.encoder, h}, TempDir: t.TempDir()})
-	h.Handler = render.New(render.Deps{DB: h.db, Queue: h.queue, Board: &live.Memory{}, Studio: studio})
+	h.Handler = render.New(render.Deps{DB: pgtest.As(t, h.db, postgres.System), Queue: h.queue, Board: &live.Memory{}, Studio: studio})
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
 		if err != nil {

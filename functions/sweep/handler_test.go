@@ -44,8 +44,9 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}, board: &live.Memory{}}
-	h.Handler = sweep.New(sweep.Deps{Pool: h.db, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	h.runner = &job.Runner{DB: h.db, Queue: h.queue, Board: h.board}
+	db := pgtest.As(t, h.db, postgres.System)
+	h.Handler = sweep.New(sweep.Deps{Pool: db, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: h.board}
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
 		if err != nil {

@@ -64,8 +64,9 @@ type house struct {
 func newHouse(t *testing.T, model llm.Model, documents ...string) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}}
-	h.runner = &job.Runner{DB: h.db, Queue: h.queue, Board: &live.Memory{}, Beat: 50 * time.Millisecond, Lease: time.Second}
-	h.agents = &authoring.Agents{DB: h.db, Library: source.Library{DB: h.db}, Model: model}
+	db := pgtest.As(t, h.db, postgres.System)
+	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: &live.Memory{}, Beat: 50 * time.Millisecond, Lease: time.Second}
+	h.agents = &authoring.Agents{DB: db, Library: source.Library{DB: db}, Model: model}
 	h.course = h.newCourse(t, documents...)
 	return h
 }

@@ -12,6 +12,7 @@ import (
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
+	"lectern.dev/lectern/internal/postgres"
 )
 
 // IsVideo tells whether a key in the bucket is that of a film:
@@ -45,7 +46,9 @@ func Publish(ctx context.Context, runner *job.Runner, object blob.Info) error {
 	if err != nil {
 		return fault.New(fault.Invalid, "The film %s does not say which attempt made it.", object.Key)
 	}
-	step, err := job.FindStep(ctx, runner.DB, tags["organization"], job.Ref{Job: tags["job"], Step: tags["step"]})
+	organization := tags["organization"]
+	ctx = postgres.WithOrganization(ctx, organization) // whatever else the object says
+	step, err := job.FindStep(ctx, runner.DB, organization, job.Ref{Job: tags["job"], Step: tags["step"]})
 	if fault.Is(err, fault.NotFound) {
 		return fault.Wrap(fault.Conflict, err, "The work that made the film %s was deleted.", object.Key)
 	}

@@ -12,7 +12,7 @@ import (
 
 // claim takes a step, in one statement; nil without an error means that there is
 // nothing to do. A task carries no organization, only ids that we made: the
-// organization comes from the row.
+// organization comes from the row, and all that follows is done inside of it.
 func (r *Runner) claim(ctx context.Context, ref Ref) (*Run, error) {
 	var s Step
 	var units int64
@@ -43,6 +43,7 @@ func (r *Runner) claim(ctx context.Context, ref Ref) (*Run, error) {
 	}
 	s.Job, s.Name = ref.Job, ref.Step
 	run := &Run{Step: s, runner: r, units: units}
+	ctx = postgres.WithOrganization(ctx, s.Organization)
 	if s.Failures >= maxFailures {
 		// The worker died each time: running it again would kill another one.
 		return nil, r.failed(ctx, run, fault.New(fault.Conflict,
@@ -73,6 +74,7 @@ func (r *Runner) unclaimed(ctx context.Context, ref Ref) error {
 		e.RetryAfter = r.lease() / 2
 		return e
 	}
+	ctx = postgres.WithOrganization(ctx, organization)
 	j, err := Get(ctx, r.DB, organization, ref.Job)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{pool: pgtest.New(t), queue: &queue.Memory{}, board: &live.Memory{}}
-	h.Runner = &job.Runner{DB: h.pool, Queue: h.queue, Board: h.board, Lease: time.Second, Beat: 50 * time.Millisecond}
+	h.Runner = &job.Runner{DB: pgtest.As(t, h.pool, postgres.System), Queue: h.queue, Board: h.board, Lease: time.Second, Beat: 50 * time.Millisecond}
 	return h
 }
 

@@ -74,6 +74,8 @@ func (r *Runner) Execute(ctx context.Context, body []byte, work Work) error {
 		return err
 	}
 	crash.Point("job.claimed")
+	// Whatever the step's inputs name, its work sees its own organization alone.
+	ctx = postgres.WithOrganization(ctx, run.Step.Organization)
 	result, cause, err := run.attempt(ctx, work)
 	// What follows must be written even though the request may be over.
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)

@@ -54,6 +54,7 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 	delivered, err := r.undelivered(ctx)
 	errs = append(errs, err)
 	for _, s := range delivered {
+		ctx := postgres.WithOrganization(ctx, s.Organization)
 		found, err := unheard(ctx, s)
 		if err == nil && !found {
 			_, err = r.renew(ctx, `

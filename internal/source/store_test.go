@@ -38,8 +38,9 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{db: pgtest.New(t), bucket: &blob.Memory{}}
-	d.runner = &job.Runner{DB: d.db, Queue: &queue.Memory{}, Board: &live.Memory{}, IfFailed: source.IfFailed}
-	d.reader = &source.Reader{DB: d.db, Bucket: d.bucket, Scratch: t.TempDir()}
+	db := pgtest.As(t, d.db, postgres.System)
+	d.runner = &job.Runner{DB: db, Queue: &queue.Memory{}, Board: &live.Memory{}, IfFailed: source.IfFailed}
+	d.reader = &source.Reader{DB: db, Bucket: d.bucket, Scratch: t.TempDir()}
 	d.exec(t, `INSERT INTO organizations (organization_id, name) VALUES ('org_other', 'Other')`)
 	for course, owner := range map[string]string{"crs_1": organization, "crs_2": organization, "crs_other": "org_other"} {
 		d.exec(t, `INSERT INTO courses (course_id, organization_id, title, created_by) VALUES ($1, $2, 'Networks', 'user_local')`, course, owner)

@@ -34,6 +34,7 @@ func Uploaded(ctx context.Context, runner *job.Runner, object blob.Info) error {
 	if err != nil {
 		return err
 	}
+	ctx = postgres.WithOrganization(ctx, organization)
 	var started job.Job
 	err = postgres.InTx(ctx, runner.DB, func(tx pgx.Tx) error {
 		started, err = begin(ctx, tx, organization, source, object)
@@ -118,6 +119,7 @@ func Overdue(ctx context.Context, runner *job.Runner, bucket blob.Store) (found,
 	}
 	var errs []error
 	for _, u := range uploads {
+		ctx := postgres.WithOrganization(ctx, u.Organization)
 		object, err := bucket.Stat(ctx, u.Object)
 		switch {
 		case err == nil:

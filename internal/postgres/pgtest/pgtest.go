@@ -25,8 +25,8 @@ import (
 
 // New gives a pool on a fresh database that holds every migration, and account.Local;
 // the database goes when the test ends. Statements whose ctx names an organisation
-// see only that one, as in production; others see everything. One server serves all tests of a process. Without
-// Postgres the test is skipped, and fails where CI is set.
+// see only that one, as in production; others see everything. One server serves all
+// tests of a process. Without Postgres the test is skipped, and fails where CI is set.
 func New(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	pool, err := postgres.Open(context.Background(), URL(t), postgres.Options{MaxConns: 8, Role: postgres.Owner})
@@ -35,6 +35,18 @@ func New(t testing.TB) *pgxpool.Pool {
 	}
 	t.Cleanup(pool.Close)
 	return pool
+}
+
+// As gives another pool on the database of a pool of New, in the role of a function:
+// what is under test works on it, while the test itself looks at everything.
+func As(t testing.TB, pool *pgxpool.Pool, role postgres.Role) *pgxpool.Pool {
+	t.Helper()
+	other, err := postgres.Open(context.Background(), pool.Config().ConnString(), postgres.Options{MaxConns: 8, Role: role})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	return other
 }
 
 var serial atomic.Int64
