@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
@@ -45,19 +46,24 @@ func (q *queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndDat
 // counted is a handler whose queries are counted, with a lesson that has a video.
 func counted(t testing.TB) (h http.Handler, count *queries, ids map[string]string) {
 	count = new(queries)
-	db, err := postgres.Open(context.Background(), pgtest.URL(t), postgres.Options{Tracer: count, Role: postgres.System})
-	if err != nil {
-		t.Fatal(err)
+	url := pgtest.URL(t)
+	open := func(o postgres.Options) *pgxpool.Pool {
+		db, err := postgres.Open(context.Background(), url, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		return db
 	}
-	t.Cleanup(db.Close)
-	r := &rig{t: t, db: db, bucket: new(blob.Memory), board: new(live.Memory), queue: new(queue.Memory)}
+	db := open(postgres.Options{Tracer: count})
+	r := &rig{t: t, db: open(postgres.Options{Role: postgres.Owner}), bucket: new(blob.Memory), board: new(live.Memory), queue: new(queue.Memory)}
 	r.runner = &job.Runner{DB: db, Queue: r.queue, Board: r.board}
 	r.Handler = New(Deps{DB: db, Bucket: r.bucket, Board: r.board, Runner: r.runner, Gate: gate{}})
 	c := r.course(3, 5)
 	lesson := c.Modules[0].Lessons[0].ID
 	r.do("PUT", "/v1/lessons/"+lesson+"/slides", map[string]any{"items": []any{pointsSlide("A"), pointsSlide("B")}}).want(200)
 	r.publish(lesson)
-	_, err = db.Exec(t.Context(), `INSERT INTO jobs (job_id, organization_id, kind, subject, course_id, content, state, created_by)
+	_, err := r.db.Exec(t.Context(), `INSERT INTO jobs (job_id, organization_id, kind, subject, course_id, content, state, created_by)
 		VALUES ('job_1', $1, 'render', $2, $3, 'c', 'queued', 'user_local')`, account.Local.Organization, lesson, c.ID)
 	if err != nil {
 		t.Fatal(err)

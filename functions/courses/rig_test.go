@@ -19,6 +19,7 @@ import (
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/source"
@@ -45,8 +46,10 @@ func newRig(t testing.TB) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// As in production: without a principal in the ctx the handler sees nothing at all.
+	tenants := pgtest.As(t, r.db, postgres.Tenant)
 	d := Deps{
-		DB: r.db, Bucket: r.bucket, Board: r.board, Runner: r.runner,
+		DB: tenants, Bucket: r.bucket, Board: r.board, Runner: &job.Runner{DB: tenants, Queue: r.queue, Board: r.board},
 		Gate:        gate{},
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}
