@@ -61,6 +61,7 @@ var house = map[string]room{
 	"internal/offline":                {may: []string{"internal/fault", "internal/llm"}},
 	"internal/openai":                 {may: []string{"internal/fault", "internal/llm", "internal/speech"}},
 	"internal/espeak":                 {may: []string{"internal/fault", "internal/speech"}},
+	"internal/smtp":                   {may: []string{"internal/fault", "internal/mail"}},
 	"internal/ffmpeg":                 {may: []string{"internal/fault", "internal/encode"}},
 	"internal/gcp/cloudsql":           {may: []string{"internal/fault", "internal/postgres"}},
 	"internal/gcp/gcs":                {may: []string{"internal/fault", "internal/blob"}},
@@ -88,18 +89,19 @@ var vendors = map[string]string{
 	"google.golang.org/grpc":            "internal/gcp",
 	"github.com/fsouza/fake-gcs-server": "internal/gcp",
 	"github.com/openai/openai-go":       "internal/openai",
+	"github.com/wneessen/go-mail":       "internal/smtp",
 }
 
 // wing are the packages that bring a vendor's weight into a program.
 var wing = []string{
 	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore",
-	"internal/openai", "internal/offline", "internal/espeak", "internal/ffmpeg",
+	"internal/openai", "internal/offline", "internal/espeak", "internal/ffmpeg", "internal/smtp",
 }
 
 // deployables says which of the wing each program links: what it does not need
 // would cost every cold start.
 var deployables = map[string][]string{
-	"auth":     {"internal/gcp/cloudsql"},
+	"auth":     {"internal/gcp/cloudsql", "internal/smtp"},
 	"courses":  {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
 	"web":      {},
 	"generate": {"internal/gcp/cloudsql", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/offline"},
