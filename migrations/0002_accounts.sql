@@ -109,6 +109,7 @@ CREATE TABLE links (
   used_at         TIMESTAMPTZ
 );
 CREATE INDEX links_expiry ON links (expires_at);
+CREATE INDEX links_address ON links (address);
 CREATE INDEX links_organization ON links (organization_id) WHERE kind = 'invitation';
 
 -- How much of its allowance somebody has used: a row per account, address, … (GCRA).
@@ -136,32 +137,59 @@ CREATE TABLE ledger (
   kind            TEXT NOT NULL CHECK (kind IN ('tokens', 'embedding', 'speech', 'render')),
   model           TEXT NOT NULL, -- what the price is looked up by
   state           TEXT NOT NULL CHECK (state IN ('reserved', 'settled', 'released', 'expired')),
-  input_units     BIGINT NOT NULL DEFAULT 0, -- tokens in, characters, seconds
-  output_units    BIGINT NOT NULL DEFAULT 0, -- tokens out
+  input_units     BIGINT NOT NULL CHECK (input_units >= 0),  -- tokens in, characters, seconds; while reserved: at most
+  output_units    BIGINT NOT NULL CHECK (output_units >= 0), -- tokens out, seconds of sound
   reserved_micros BIGINT NOT NULL CHECK (reserved_micros >= 0),
-  micros          BIGINT NOT NULL DEFAULT 0, -- what it cost, once settled
+  micros          BIGINT NOT NULL DEFAULT 0 CHECK (micros >= 0), -- what it cost, once settled
   user_id         TEXT NOT NULL DEFAULT '',
   subject         TEXT NOT NULL DEFAULT '', -- the job or session it was spent for
   created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
   settled_at      TIMESTAMPTZ,
   expires_at      TIMESTAMPTZ NOT NULL,
-  CHECK ((state = 'reserved') = (settled_at IS NULL))
+  CHECK ((state = 'reserved') = (settled_at IS NULL)),
+  CHECK (micros = 0 OR state IN ('settled', 'expired'))
 );
 CREATE INDEX ledger_page ON ledger (organization_id, month, created_at, entry_id);
 CREATE INDEX ledger_expiry ON ledger (expires_at) WHERE state = 'reserved';
 
--- The month's sums, so that a reservation is one statement on one row.
+-- The month's sums, so that a reservation is one statement on one row, and what a
+-- month was used for is read without its entries.
 CREATE TABLE ledger_months (
+  organization_id   TEXT NOT NULL REFERENCES organizations,
+  month             DATE NOT NULL,
+  reserved_micros   BIGINT NOT NULL DEFAULT 0 CHECK (reserved_micros >= 0),
+  spent_micros      BIGINT NOT NULL DEFAULT 0, -- without a CHECK of its own: it would be held against a row that is not the newest
+  tokens_in         BIGINT NOT NULL DEFAULT 0,
+  tokens_out        BIGINT NOT NULL DEFAULT 0,
+  tokens_micros     BIGINT NOT NULL DEFAULT 0,
+  embedding_tokens  BIGINT NOT NULL DEFAULT 0,
+  embedding_micros  BIGINT NOT NULL DEFAULT 0,
+  speech_characters BIGINT NOT NULL DEFAULT 0,
+  speech_seconds    BIGINT NOT NULL DEFAULT 0,
+  speech_micros     BIGINT NOT NULL DEFAULT 0,
+  render_seconds    BIGINT NOT NULL DEFAULT 0, -- of one processor
+  render_micros     BIGINT NOT NULL DEFAULT 0,
+  warned_at         TIMESTAMPTZ, -- when the soft limit was passed
+  told_at           TIMESTAMPTZ, -- when the owners were written to
+  PRIMARY KEY (organization_id, month),
+  CHECK (spent_micros = tokens_micros + embedding_micros + speech_micros + render_micros)
+);
+CREATE INDEX ledger_months_untold ON ledger_months (warned_at) WHERE warned_at IS NOT NULL AND told_at IS NULL;
+
+-- What a job or session may still ask models, and what it was refused for want of budget.
+CREATE TABLE ledger_subjects (
   organization_id TEXT NOT NULL REFERENCES organizations,
-  month           DATE NOT NULL,
-  reserved_micros BIGINT NOT NULL DEFAULT 0 CHECK (reserved_micros >= 0),
-  spent_micros    BIGINT NOT NULL DEFAULT 0,
-  warned_at       TIMESTAMPTZ, -- when the soft limit was passed
-  PRIMARY KEY (organization_id, month)
+  subject         TEXT NOT NULL,
+  calls_left      BIGINT NOT NULL CONSTRAINT calls_left CHECK (calls_left >= 0),
+  needed_micros   BIGINT NOT NULL DEFAULT 0, -- the reservation that was refused last
+  PRIMARY KEY (organization_id, subject)
 );
 
 ALTER TABLE jobs
-  ADD COLUMN waiting_for TEXT NOT NULL DEFAULT '' CHECK (waiting_for IN ('', 'approval', 'budget'));
+  ADD COLUMN waiting_for TEXT NOT NULL DEFAULT '' CHECK (waiting_for IN ('', 'approval', 'budget')),
+  ADD CONSTRAINT jobs_waiting_for CHECK (waiting_for = '' OR state = 'waiting');
+CREATE INDEX jobs_waiting ON jobs (waiting_for) WHERE state = 'waiting';
+CREATE INDEX jobs_open_kind ON jobs (organization_id, kind) WHERE state IN ('queued', 'running', 'waiting'); -- how many are at work
 
 -- Row-level security stands behind the organization_id of every query.
 -- +goose StatementBegin
@@ -169,7 +197,7 @@ DO $$
 DECLARE t TEXT;
 BEGIN
   FOREACH t IN ARRAY ARRAY['organizations', 'users', 'sign_ins', 'credential_revocations', 'credential_uses',
-    'budgets', 'ledger', 'ledger_months', 'courses', 'modules', 'lessons', 'slides', 'questions', 'videos',
+    'budgets', 'ledger', 'ledger_months', 'ledger_subjects', 'courses', 'modules', 'lessons', 'slides', 'questions', 'videos',
     'sources', 'passages', 'jobs', 'job_steps', 'deletions', 'idempotency']
   LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
@@ -191,6 +219,7 @@ CREATE POLICY system ON credentials TO lectern_system USING (true);
 GRANT SELECT (auth_id, organization, label, scopes, created_by, created_at, expires_at), INSERT ON credentials TO lectern_tenant;
 GRANT SELECT, INSERT ON credentials TO lectern_system;
 REVOKE INSERT, UPDATE, DELETE ON organizations, budgets FROM lectern_tenant;
+REVOKE DELETE ON ledger, ledger_months, ledger_subjects FROM lectern_tenant, lectern_system; -- what was spent stays spent
 
 -- The doors in the wall: who comes with a secret is looked up by it before anybody
 -- knows the organisation. They run as the tables' owner.
@@ -230,8 +259,9 @@ GRANT EXECUTE ON FUNCTION find_sign_in, find_credential, still_admitted TO lecte
 
 -- +goose Down
 DROP FUNCTION find_sign_in, find_credential, still_admitted;
+DROP INDEX jobs_waiting, jobs_open_kind;
 ALTER TABLE jobs DROP COLUMN waiting_for;
-DROP TABLE ledger_months, ledger, budgets, throttles, links, credential_uses, credential_revocations, credentials, sign_ins, passwords;
+DROP TABLE ledger_subjects, ledger_months, ledger, budgets, throttles, links, credential_uses, credential_revocations, credentials, sign_ins, passwords;
 DROP FUNCTION refuse_change;
 DROP INDEX users_address, users_organization;
 ALTER TABLE users DROP COLUMN email, DROP COLUMN address, DROP COLUMN updated_at;
