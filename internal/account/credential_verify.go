@@ -47,7 +47,6 @@ type Verifier struct {
 	mu    sync.Mutex
 	known map[string]verified // by auth_id
 	tries map[string]*rate.Limiter
-	all   *rate.Limiter
 }
 
 // verified is what is remembered of a secret: nothing that gives it away.
@@ -62,7 +61,7 @@ type verified struct {
 func NewVerifier(db postgres.Querier, hasher PasswordHasher, client func(context.Context) string) *Verifier {
 	var key [32]byte
 	_, _ = rand.Read(key[:]) // never fails: crypto/rand aborts the process instead
-	v := &Verifier{db: db, hasher: hasher, client: client, known: map[string]verified{}, tries: map[string]*rate.Limiter{}, all: limiter(triesOfAll)}
+	v := &Verifier{db: db, hasher: hasher, client: client, known: map[string]verified{}, tries: map[string]*rate.Limiter{}}
 	v.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, key[:])} }
 	return v
 }
@@ -143,18 +142,17 @@ func (v *Verifier) prove(ctx context.Context, authID, hash, secret string, sum [
 // take counts a secret that may be wrong; call the function when it was right.
 func (v *Verifier) take(authID, client string) (giveBack func(), err error) {
 	now := time.Now()
-	limiters := []*rate.Limiter{v.all, v.triesOf("credential "+authID, triesOfCredential, now)}
-	if client != "" {
-		limiters = append(limiters, v.triesOf("client "+client, triesOfClient, now))
-	}
 	var turns []*rate.Reservation
 	giveBack = func() {
 		for _, turn := range turns {
 			turn.CancelAt(now)
 		}
 	}
-	for _, limiter := range limiters {
-		turn := limiter.ReserveN(now, 1)
+	for _, a := range []Ask{{"", triesOfAll}, {"credential " + authID, triesOfCredential}, {"client " + client, triesOfClient}} {
+		if a.Key == "client " {
+			continue
+		}
+		turn := v.triesOf(a, now).ReserveN(now, 1)
 		turns = append(turns, turn)
 		if wait := turn.DelayFrom(now); wait > 0 {
 			giveBack()
@@ -164,20 +162,18 @@ func (v *Verifier) take(authID, client string) (giveBack func(), err error) {
 	return giveBack, nil
 }
 
-// triesOf gives the allowance that goes by a name; one that is whole is not kept.
-func (v *Verifier) triesOf(name string, r Rate, now time.Time) *rate.Limiter {
+// triesOf gives the allowance of a key. One that is whole need not be kept.
+func (v *Verifier) triesOf(a Ask, now time.Time) *rate.Limiter {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	l := v.tries[name]
+	l := v.tries[a.Key]
 	if l == nil {
 		makeRoom(v.tries, mostThrottled, func(l *rate.Limiter) bool { return l.TokensAt(now) >= float64(l.Burst()) })
-		l = limiter(r)
-		v.tries[name] = l
+		l = rate.NewLimiter(rate.Every(a.Rate.Every), a.Rate.Burst)
+		v.tries[a.Key] = l
 	}
 	return l
 }
-
-func limiter(r Rate) *rate.Limiter { return rate.NewLimiter(rate.Every(r.Every), r.Burst) }
 
 func (v *Verifier) remember(authID string, sum [sha256.Size]byte) {
 	now := time.Now()
