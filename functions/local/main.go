@@ -98,6 +98,7 @@ func serve(ctx context.Context, h *house.House, o options) error {
 	defer stop()
 	return h.Serve(ctx, func() {
 		fmt.Println("listening on", h.URL())
+		letIn(ctx, h)
 		if !o.noSample {
 			writing.Go(func() { writeSample(ctx, h, o.data) })
 		}

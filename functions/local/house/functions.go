@@ -36,12 +36,24 @@ func (h *House) functions() (f functions, err error) {
 	}
 	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}})
 	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth")})
-	f.generate = generate.New(generate.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
-	f.ingest = ingest.New(ingest.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.render = render.New(render.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
-	f.finalize = finalize.New(finalize.Deps{DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.sweep = sweep.New(sweep.Deps{Pool: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	hasher, err := account.NewHasher(account.HashOptions{})
+	queue, err := h.callers(queueAccount)
+	if err != nil {
+		return f, err
+	}
+	events, err := h.callers(eventsAccount)
+	if err != nil {
+		return f, err
+	}
+	scheduler, err := h.callers(schedulerAccount)
+	if err != nil {
+		return f, err
+	}
+	f.generate = generate.New(generate.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
+	f.ingest = ingest.New(ingest.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.render = render.New(render.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
+	f.finalize = finalize.New(finalize.Deps{Callers: events, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.sweep = sweep.New(sweep.Deps{Callers: scheduler, Pool: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	hasher, err := h.hasher()
 	if err != nil {
 		return f, err
 	}
@@ -53,6 +65,15 @@ func (h *House) functions() (f functions, err error) {
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	})
 	return f, nil
+}
+
+// hasher hashes passwords as in production, unless this house is thrown away.
+func (h *House) hasher() (*account.Hasher, error) {
+	var o account.HashOptions
+	if h.opts.Throwaway {
+		o.Cost = account.HashCost{MemoryKiB: 8, Iterations: 1, Lanes: 1}
+	}
+	return account.NewHasher(o)
 }
 
 // outside is what people reach: the pages with their gateway, and the objects that
@@ -71,8 +92,9 @@ func (h *House) outside(web http.Handler) http.Handler {
 }
 
 // indoors is what on Google Cloud is not public, each function below its name.
-func indoors(f functions) http.Handler {
+func (h *House) indoors(f functions) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /.well-known/jwks.json", h.issuer.JWKS())
 	for name, function := range map[string]http.Handler{
 		"/auth": f.auth, "/courses": f.courses, "/generate": f.generate, "/ingest": f.ingest,
 		"/render": f.render, "/finalize": f.finalize, "/sweep": f.sweep,

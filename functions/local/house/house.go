@@ -27,6 +27,7 @@ import (
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	gcsemulator "lectern.dev/lectern/internal/gcp/gcs/emulator"
+	"lectern.dev/lectern/internal/gcp/issuer"
 	"lectern.dev/lectern/internal/gcp/tasks"
 	tasksemulator "lectern.dev/lectern/internal/gcp/tasks/emulator"
 	"lectern.dev/lectern/internal/live"
@@ -41,7 +42,8 @@ type Options struct {
 	Data string // folder of the database and the bucket; made when it is not there
 	// Sweep is the time between sweeps; 0: 30 s.
 	Sweep time.Duration
-	// Throwaway gives up the database's durability for speed: for tests only.
+	// Throwaway gives up the database's durability, and what makes passwords hard to
+	// guess, for speed: for tests only.
 	Throwaway bool
 	// Events and Tasks let tests disturb deliveries; their zero values disturb nothing.
 	Events gcsemulator.Events
@@ -57,6 +59,7 @@ type House struct {
 	pool    *pgxpool.Pool // of what works for all organisations
 	tenants *pgxpool.Pool // of what people call: it sees an organisation at a time
 	tokens  access.Tokens
+	issuer  *issuer.Issuer // signs for the queue, the events and the scheduler
 	bucket  *gcs.Bucket
 	storage *gcsemulator.Emulator
 	queue   *tasks.Queue
@@ -79,7 +82,7 @@ func Open(ctx context.Context, opts Options) (h *House, err error) {
 		return h, err
 	}
 	for _, open := range []func(context.Context) error{
-		h.lockData, h.loadKeys, h.listen, h.openDatabase, h.openBucket, h.openQueue, h.openBoard,
+		h.lockData, h.loadKeys, h.listen, h.openIssuer, h.openDatabase, h.openBucket, h.openQueue, h.openBoard,
 	} {
 		if err := open(ctx); err != nil {
 			return h, err
@@ -125,7 +128,7 @@ func (h *House) Serve(ctx context.Context, ready func()) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return edge.Serve(ctx, h.public, h.outside(handlers.web)) })
-	group.Go(func() error { return edge.Serve(ctx, h.inner, indoors(handlers)) })
+	group.Go(func() error { return edge.Serve(ctx, h.inner, h.indoors(handlers)) })
 	group.Go(func() error { return h.keepSweeping(ctx) })
 	group.Go(func() error {
 		if err := h.awaitAnswers(ctx); err != nil {
@@ -185,6 +188,7 @@ func (h *House) migrate(ctx context.Context, url string) error {
 func (h *House) openBucket(ctx context.Context) (err error) {
 	events := h.opts.Events
 	events.URL = h.inside("/finalize/").String()
+	events.Client = h.issuer.Client(events.Client, eventsAccount, h.audience())
 	h.storage, err = gcsemulator.Start(gcsemulator.Options{
 		Bucket: bucketName, Folder: filepath.Join(h.opts.Data, "bucket"), PublicURL: h.URL(), Events: events,
 	})

@@ -53,6 +53,13 @@ func (h *House) ensureOwner(ctx context.Context) error {
 	return postgres.Fault(err)
 }
 
+// SignInLink gives the address of a page that signs the owner in, once, within
+// account.LinkLifetime. The links that were given before end.
+func (h *House) SignInLink(ctx context.Context) (string, error) {
+	secret, err := account.NewSignInLink(ctx, h.pool, account.Local)
+	return h.URL() + "/sign-in/link?token=" + string(secret), err
+}
+
 // Token signs a person in and gives a bearer token for the API.
 func (h *House) Token(ctx context.Context, user string) (string, error) {
 	secret, err := account.Begin(ctx, h.pool, user, "this machine")

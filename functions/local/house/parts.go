@@ -50,7 +50,7 @@ func (h *House) openQueue(ctx context.Context) error {
 		return tasksemulator.QueueOptions{MaxConcurrent: atOnce, MaxAttempts: -1, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}
 	}
 	opts := h.opts.Tasks
-	opts.Issuer = h.inside("").String()
+	opts.Issuer = h.issuer
 	opts.Queues = map[string]tasksemulator.QueueOptions{
 		string(queue.Generate): limits(2 * cores), // these wait for a model
 		string(queue.Ingest):   limits(cores),
@@ -65,7 +65,7 @@ func (h *House) openQueue(ctx context.Context) error {
 	for _, target := range []queue.Target{queue.Generate, queue.Ingest, queue.Render} {
 		workers[target] = tasks.Function{URL: h.inside("/" + string(target) + "/").String(), Deadline: 30 * time.Minute}
 	}
-	if h.queue, err = service.Open(ctx, tasks.Config{Functions: workers, Traceparent: edge.Traceparent}); err != nil {
+	if h.queue, err = service.Open(ctx, tasks.Config{Functions: workers, ServiceAccount: queueAccount, Traceparent: edge.Traceparent}); err != nil {
 		return err
 	}
 	h.closing(h.queue.Close)

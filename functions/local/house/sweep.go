@@ -30,7 +30,7 @@ func (h *House) sweepOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := h.issuer.Client(nil, schedulerAccount, h.audience()).Do(req)
 	if err != nil {
 		return err
 	}
