@@ -1,5 +1,7 @@
 package finalize
 
+import "lectern.dev/lectern/internal/edge/oidc"
+
 // Config is what finalize reads from its environment. STORAGE_EMULATOR_HOST and
 // FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
@@ -11,4 +13,6 @@ type Config struct {
 	IngestURL        string `env:"INGEST_URL, required"`           // where functions/ingest gets its tasks: an upload starts one
 	RenderURL        string `env:"RENDER_URL, required"`           // where functions/render gets its tasks: a course's job sends the next lesson
 	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
+
+	OIDC oidc.Config // who may call this function
 }

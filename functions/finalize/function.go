@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/oidc"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
@@ -21,6 +22,10 @@ const deadline = 30 * time.Minute
 func Build(ctx context.Context) (http.Handler, error) {
 	var c Config
 	if err := edge.Load(ctx, &c); err != nil {
+		return nil, err
+	}
+	callers, err := oidc.New(c.OIDC)
+	if err != nil {
 		return nil, err
 	}
 	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
@@ -45,5 +50,5 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{DB: db, Queue: tasks, Board: board, Bucket: bucket}), nil
+	return New(Deps{Callers: callers, DB: db, Queue: tasks, Board: board, Bucket: bucket}), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/crash"
+	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/edge/cloudevent"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film"
@@ -25,10 +26,11 @@ import (
 
 // Deps are the parts that finalize works with.
 type Deps struct {
-	DB     postgres.Beginner
-	Queue  queue.Queue
-	Board  live.Board
-	Bucket blob.Store
+	Callers edge.Callers // who may call this function
+	DB      postgres.Beginner
+	Queue   queue.Queue
+	Board   live.Board
+	Bucket  blob.Store
 }
 
 // New serves events that say that an object is complete.
@@ -37,7 +39,7 @@ func New(d Deps) http.Handler {
 		runner: &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board},
 		bucket: d.Bucket,
 	}
-	return cloudevent.Handler(f.handle)
+	return cloudevent.Handler(d.Callers, f.handle)
 }
 
 type finalizer struct {

@@ -1,5 +1,7 @@
 package generate
 
+import "lectern.dev/lectern/internal/edge/oidc"
+
 // Config is what generate reads from its environment. FIRESTORE_EMULATOR_HOST works
 // as everywhere. Without OPENAI_API_KEY and OPENAI_BASE_URL the built-in offline
 // model writes.
@@ -11,6 +13,8 @@ type Config struct {
 	GenerateURL      string `env:"GENERATE_URL, required"`         // where this function gets its tasks: a plan sends the lessons
 	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 	OpenAI           OpenAI
+
+	OIDC oidc.Config // who may call this function
 }
 
 // OpenAI says which language model writes: OpenAI's or that of any server with its API.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/oidc"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/tasks"
@@ -20,6 +21,10 @@ const deadline = 30 * time.Minute
 func Build(ctx context.Context) (http.Handler, error) {
 	var c Config
 	if err := edge.Load(ctx, &c); err != nil {
+		return nil, err
+	}
+	callers, err := oidc.New(c.OIDC)
+	if err != nil {
 		return nil, err
 	}
 	model, err := NewModel(c.OpenAI)
@@ -41,5 +46,5 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{DB: db, Queue: tasks, Board: board, Model: model}), nil
+	return New(Deps{Callers: callers, DB: db, Queue: tasks, Board: board, Model: model}), nil
 }

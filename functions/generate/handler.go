@@ -20,17 +20,18 @@ import (
 
 // Deps are the parts that generate works with.
 type Deps struct {
-	DB    postgres.Beginner
-	Queue queue.Queue
-	Board live.Board
-	Model llm.Model
+	Callers edge.Callers // who may call this function
+	DB      postgres.Beginner
+	Queue   queue.Queue
+	Board   live.Board
+	Model   llm.Model
 }
 
 // New serves the deliveries of the generate queue.
 func New(d Deps) http.Handler {
 	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board}
 	agents := &authoring.Agents{DB: d.DB, Library: source.Library{DB: d.DB}, Model: d.Model}
-	return edge.Task(func(ctx context.Context, body []byte) error {
+	return edge.Task(d.Callers, func(ctx context.Context, body []byte) error {
 		return runner.Execute(ctx, body, agents.Work)
 	})
 }

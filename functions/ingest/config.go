@@ -1,5 +1,7 @@
 package ingest
 
+import "lectern.dev/lectern/internal/edge/oidc"
+
 // Config is what ingest reads from its environment. Poppler's pdfinfo and pdftohtml
 // are found in PATH; STORAGE_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
@@ -11,4 +13,6 @@ type Config struct {
 	IngestURL        string `env:"INGEST_URL, required"`           // where this function gets its tasks
 	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 	TempDir          string `env:"TEMP_DIR"`                       // where a document lies while it is read, at most 50 MB; empty: the system's
+
+	OIDC oidc.Config // who may call this function
 }

@@ -18,6 +18,7 @@ import (
 
 // Deps are the parts that ingest works with.
 type Deps struct {
+	Callers edge.Callers // who may call this function
 	DB      postgres.Beginner
 	Queue   queue.Queue
 	Board   live.Board
@@ -31,7 +32,7 @@ type Deps struct {
 func New(d Deps) http.Handler {
 	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: source.IfFailed}
 	reader := &source.Reader{DB: d.DB, Bucket: d.Bucket, Scratch: d.TempDir, Limits: d.Limits}
-	return edge.Task(func(ctx context.Context, body []byte) error {
+	return edge.Task(d.Callers, func(ctx context.Context, body []byte) error {
 		return runner.Execute(ctx, body, reader.Read)
 	})
 }

@@ -1,5 +1,7 @@
 package render
 
+import "lectern.dev/lectern/internal/edge/oidc"
+
 // Config is what render reads from its environment. FFmpeg, ffprobe and espeak-ng
 // are found in PATH; STORAGE_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
@@ -12,6 +14,8 @@ type Config struct {
 	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 	TempDir          string `env:"TEMP_DIR"`                       // where films are put together, ~10 MB a minute; empty: the system's
 	OpenAI           OpenAI
+
+	OIDC oidc.Config // who may call this function
 }
 
 // OpenAI says who speaks: a model of OpenAI or of any server with its API.

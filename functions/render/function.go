@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/oidc"
 	"lectern.dev/lectern/internal/espeak"
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
@@ -26,6 +27,10 @@ const deadline = 30 * time.Minute
 func Build(ctx context.Context) (http.Handler, error) {
 	var c Config
 	if err := edge.Load(ctx, &c); err != nil {
+		return nil, err
+	}
+	callers, err := oidc.New(c.OIDC)
+	if err != nil {
 		return nil, err
 	}
 	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
@@ -52,7 +57,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	studio := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
-	return New(Deps{DB: db, Queue: tasks, Board: board, Studio: studio}), nil
+	return New(Deps{Callers: callers, DB: db, Queue: tasks, Board: board, Studio: studio}), nil
 }
 
 func (o OpenAI) speaker() (speech.Speaker, error) {

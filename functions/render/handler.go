@@ -16,17 +16,18 @@ import (
 
 // Deps are the parts that render works with.
 type Deps struct {
-	DB     postgres.Beginner
-	Queue  queue.Queue
-	Board  live.Board
-	Studio *film.Studio
+	Callers edge.Callers // who may call this function
+	DB      postgres.Beginner
+	Queue   queue.Queue
+	Board   live.Board
+	Studio  *film.Studio
 }
 
 // New serves the deliveries of the render queue.
 func New(d Deps) http.Handler {
 	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: film.Failed}
 	renderer := film.Renderer{DB: d.DB, Studio: d.Studio}
-	return edge.Task(func(ctx context.Context, body []byte) error {
+	return edge.Task(d.Callers, func(ctx context.Context, body []byte) error {
 		return runner.Execute(ctx, body, renderer.Work)
 	})
 }

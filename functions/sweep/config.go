@@ -1,6 +1,10 @@
 package sweep
 
-import "time"
+import (
+	"time"
+
+	"lectern.dev/lectern/internal/edge/oidc"
+)
 
 // Config is what sweep reads from its environment. STORAGE_EMULATOR_HOST and
 // FIRESTORE_EMULATOR_HOST work as everywhere.
@@ -15,4 +19,6 @@ type Config struct {
 	RenderURL        string        `env:"RENDER_URL, required"`           // where functions/render gets its tasks
 	SegmentAge       time.Duration `env:"SEGMENT_AGE, default=720h"`      // how long a film's segments are kept for the next render
 	TasksAccount     string        `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
+
+	OIDC oidc.Config // who may call this function
 }

@@ -33,10 +33,11 @@ type Bucket interface {
 
 // Deps are the parts that sweep works with.
 type Deps struct {
-	Pool   *pgxpool.Pool
-	Queue  queue.Queue
-	Board  live.Board
-	Bucket Bucket
+	Callers edge.Callers // who may call this function
+	Pool    *pgxpool.Pool
+	Queue   queue.Queue
+	Board   live.Board
+	Bucket  Bucket
 	// SegmentAge is how long a film's segments are kept for the next render; 0: 30 days.
 	SegmentAge time.Duration
 }
@@ -63,7 +64,7 @@ func New(d Deps) http.Handler {
 	s.SegmentAge = cmp.Or(d.SegmentAge, 30*24*time.Hour)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{$}", s.serve)
-	return edge.HTTP(mux, edge.Options{})
+	return edge.HTTP(edge.Private(d.Callers, mux), edge.Options{})
 }
 
 type sweeper struct {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +108,7 @@ func SignClient(req *http.Request, key string, addr netip.Addr) {
 		return
 	}
 	now := strconv.FormatInt(time.Now().Unix(), 10)
-	req.Header.Set(clientHeader, now+","+addr.String()+","+clientSignature(req, key, now, addr.String()))
+	req.Header.Set(clientHeader, now+","+addr.String()+","+clientSignature(key, req.Method, req.URL, now, addr.String()))
 }
 
 // signed reads what SignClient wrote; ok is false unless a gateway that has one of
@@ -125,8 +126,12 @@ func (f Front) signed(r *http.Request) (addr netip.Addr, ok bool) {
 	if err != nil || time.Since(time.Unix(seconds, 0)).Abs() > signatureAge {
 		return addr, false
 	}
+	sent, err := url.ParseRequestURI(r.RequestURI) // r.URL may have lost a prefix on its way to us
+	if err != nil {
+		return addr, false
+	}
 	for _, key := range f.GatewayKeys {
-		if hmac.Equal([]byte(parts[2]), []byte(clientSignature(r, key, parts[0], parts[1]))) {
+		if hmac.Equal([]byte(parts[2]), []byte(clientSignature(key, r.Method, sent, parts[0], parts[1]))) {
 			return parseAddress(parts[1])
 		}
 	}
@@ -135,8 +140,8 @@ func (f Front) signed(r *http.Request) (addr netip.Addr, ok bool) {
 
 // clientSignature is bound to the method and the path, so that it is of no use for
 // another request.
-func clientSignature(r *http.Request, key, seconds, addr string) string {
+func clientSignature(key, method string, u *url.URL, seconds, addr string) string {
 	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write([]byte(strings.Join([]string{"lectern client", r.Method, r.URL.EscapedPath(), seconds, addr}, "\n")))
+	mac.Write([]byte(strings.Join([]string{"lectern client", method, u.EscapedPath(), seconds, addr}, "\n")))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -20,6 +20,10 @@ func load(ctx context.Context, config any, from envconfig.Lookuper) error {
 	target := reflect.ValueOf(config).Elem()
 	var wrong []error
 	for i := range target.NumField() {
+		if field := target.Type().Field(i); field.Type.Kind() == reflect.Struct && field.Tag.Get("env") == "" {
+			wrong = append(wrong, load(ctx, target.Field(i).Addr().Interface(), from))
+			continue
+		}
 		one := reflect.New(reflect.StructOf([]reflect.StructField{target.Type().Field(i)}))
 		err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: one.Interface(), Lookuper: from})
 		if err != nil {

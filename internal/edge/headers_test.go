@@ -37,8 +37,8 @@ func TestEveryAnswerIsSecured(t *testing.T) {
 		"a redirect":        {api, "GET", "//docs", nil, 307},
 		"a panic":           {HTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("x") }), Options{}), "GET", "/", nil, 500},
 		"a failed start":    {Lazy(func(context.Context) (http.Handler, error) { return nil, errors.New("x") }), "GET", "/", nil, 500},
-		"a task":            {Task(func(context.Context, []byte) error { return nil }), "POST", "/", nil, 200},
-		"a task by GET":     {Task(func(context.Context, []byte) error { return nil }), "GET", "/", nil, 405},
+		"a task":            {Task(anyone, func(context.Context, []byte) error { return nil }), "POST", "/", nil, 200},
+		"a task by GET":     {Task(anyone, func(context.Context, []byte) error { return nil }), "GET", "/", nil, 405},
 		"a page of its own": {HTTP(ok, Options{}), "GET", "/", nil, 200},
 	} {
 		r := httptest.NewRequest(c.method, c.path, nil)

@@ -164,7 +164,7 @@ func TestRunFailsBeforeItServes(t *testing.T) {
 func TestDrainEndsATasksContext(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{})
-	address, stop, done := serve(t, Task(func(ctx context.Context, _ []byte) error {
+	address, stop, done := serve(t, Task(anyone, func(ctx context.Context, _ []byte) error {
 		close(started)
 		<-ctx.Done()
 		return fault.New(fault.Unavailable, "Handed over.")

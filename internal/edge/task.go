@@ -23,9 +23,10 @@ const maxDelivery = 1 << 20
 //
 // A handler returns nil only when its result is durable. Its ctx ends when the
 // queue's deadline passes or the process is told to stop: the work then hands over,
-// and the task comes again, elsewhere.
-func Task(handle func(ctx context.Context, body []byte) error) http.Handler {
-	return Delivery(func(r *http.Request, body []byte) error {
+// and the task comes again, elsewhere. Requests of others than the callers are
+// refused before that.
+func Task(callers Callers, handle func(ctx context.Context, body []byte) error) http.Handler {
+	return Delivery(callers, func(r *http.Request, body []byte) error {
 		ctx, stop := untilDrain(r.Context())
 		defer stop()
 		return handle(ctx, body)
@@ -45,10 +46,10 @@ func untilDrain(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// Delivery answers whatever the platform delivers with POST, by the table of Task.
+// Delivery answers whatever the callers deliver with POST, by the table of Task.
 // The body has been read; it holds at most 1 MiB.
-func Delivery(handle func(r *http.Request, body []byte) error) http.Handler {
-	return Front{}.instrument(healthz(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func Delivery(callers Callers, handle func(r *http.Request, body []byte) error) http.Handler {
+	return Front{}.instrument(healthz(Private(callers, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "deliveries are sent with POST", http.StatusMethodNotAllowed)
@@ -68,7 +69,7 @@ func Delivery(handle func(r *http.Request, body []byte) error) http.Handler {
 			Failed(r.Context(), err) // answered 200, so the log says "not retried"
 			w.WriteHeader(http.StatusOK)
 		}
-	})))
+	}))))
 }
 
 func readDelivery(w http.ResponseWriter, r *http.Request) ([]byte, error) {

@@ -3,12 +3,15 @@ package edge
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"lectern.dev/lectern/internal/fault"
 )
+
+var anyone = CallersFunc(func(*http.Request) error { return nil })
 
 func TestDeliveriesAreRetriedOnlyWhenItCanHelp(t *testing.T) {
 	t.Parallel()
@@ -24,7 +27,7 @@ func TestDeliveriesAreRetriedOnlyWhenItCanHelp(t *testing.T) {
 		"conflict":    {fault.New(fault.Conflict, "x"), 200},
 		"exhausted":   {fault.New(fault.Exhausted, "x"), 200},
 	} {
-		w := call(t, Task(func(context.Context, []byte) error { return c.err }), httptest.NewRequest("POST", "/", nil))
+		w := call(t, Task(anyone, func(context.Context, []byte) error { return c.err }), httptest.NewRequest("POST", "/", nil))
 		if w.Code != c.want {
 			t.Errorf("task %s: %d, want %d", name, w.Code, c.want)
 		}
@@ -37,7 +40,7 @@ func TestDeliveriesAreRetriedOnlyWhenItCanHelp(t *testing.T) {
 func TestTaskGetsItsBodyWithinTheLimitAndPanicsAreRetried(t *testing.T) {
 	t.Parallel()
 	var got string
-	h := Task(func(_ context.Context, body []byte) error { got = string(body); return nil })
+	h := Task(anyone, func(_ context.Context, body []byte) error { got = string(body); return nil })
 	call(t, h, httptest.NewRequest("POST", "/", strings.NewReader(`{"job":"job_1"}`)))
 	if got != `{"job":"job_1"}` {
 		t.Errorf("got %q", got)
@@ -49,7 +52,7 @@ func TestTaskGetsItsBodyWithinTheLimitAndPanicsAreRetried(t *testing.T) {
 	if w := call(t, h, httptest.NewRequest("GET", "/", nil)); w.Code != 405 {
 		t.Errorf("GET: %d", w.Code)
 	}
-	if w := call(t, Task(func(context.Context, []byte) error { panic("x") }), httptest.NewRequest("POST", "/", nil)); w.Code != 500 {
+	if w := call(t, Task(anyone, func(context.Context, []byte) error { panic("x") }), httptest.NewRequest("POST", "/", nil)); w.Code != 500 {
 		t.Errorf("panic: %d", w.Code)
 	}
 }

@@ -53,8 +53,8 @@ func Finalized(e event.Event) (ObjectFinalized, error) {
 // Handler serves CloudEvents in binary and structured mode. The platform delivers
 // an event again, for 24 hours, unless it is answered 2xx, so errors behave as in
 // edge.Task: only Internal and Unavailable are delivered again.
-func Handler(handle func(ctx context.Context, e event.Event) error) http.Handler {
-	return edge.Delivery(func(r *http.Request, body []byte) error {
+func Handler(callers edge.Callers, handle func(ctx context.Context, e event.Event) error) http.Handler {
+	return edge.Delivery(callers, func(r *http.Request, body []byte) error {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		e, err := cehttp.NewEventFromHTTPRequest(r)
 		if err == nil {

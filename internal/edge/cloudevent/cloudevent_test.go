@@ -9,8 +9,11 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
+	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 )
+
+var anyone = edge.CallersFunc(func(*http.Request) error { return nil })
 
 func call(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
@@ -22,7 +25,7 @@ func call(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 func TestErrorsGoThroughTheTable(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]int{nil: 200, fault.New(fault.Unavailable, "x"): 503, fault.New(fault.Conflict, "x"): 200} {
-		if w := call(Handler(func(context.Context, event.Event) error { return err }), sampleEvent()); w.Code != want {
+		if w := call(Handler(anyone, func(context.Context, event.Event) error { return err }), sampleEvent()); w.Code != want {
 			t.Errorf("%v: %d, want %d", err, w.Code, want)
 		}
 	}
@@ -50,7 +53,7 @@ func TestEventReadsBothModes(t *testing.T) {
 	structured.Header.Set("Content-Type", "application/cloudevents+json")
 	for name, r := range map[string]*http.Request{"binary": sampleEvent(), "structured": structured} {
 		var got ObjectFinalized
-		w := call(Handler(func(_ context.Context, e event.Event) (err error) {
+		w := call(Handler(anyone, func(_ context.Context, e event.Event) (err error) {
 			got, err = Finalized(e)
 			return err
 		}), r)
@@ -64,7 +67,7 @@ func TestEventReadsBothModes(t *testing.T) {
 func TestPoisonEventsAreAcknowledged(t *testing.T) {
 	t.Parallel()
 	called := false
-	h := Handler(func(_ context.Context, e event.Event) error {
+	h := Handler(anyone, func(_ context.Context, e event.Event) error {
 		called = true
 		_, err := Finalized(e)
 		return err

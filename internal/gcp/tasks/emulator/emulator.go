@@ -29,6 +29,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"lectern.dev/lectern/internal/gcp/issuer"
 	"lectern.dev/lectern/internal/gcp/tasks"
 )
 
@@ -45,9 +46,8 @@ type Options struct {
 	// Client makes the requests to the workers; nil: http.DefaultClient. See
 	// dispatch.Client for a handler in this process.
 	Client *http.Client
-	// Issuer is the base URL that tokens name as their issuer, and under which
-	// JWKS is to be mounted at /.well-known/jwks.json.
-	Issuer string
+	// Issuer signs the tokens of tasks that ask for one; nil: one without a name.
+	Issuer *issuer.Issuer
 	// Deadline, for tests, takes the place of every task's dispatch deadline, which
 	// is never below 15 s.
 	Deadline time.Duration
@@ -89,7 +89,6 @@ type Emulator struct {
 	opts   Options
 	server *grpc.Server
 	addr   string
-	tokens *issuer
 
 	ctx     context.Context // of all deliveries; ends with Close
 	cancel  context.CancelFunc
@@ -103,13 +102,16 @@ func Start(opts Options) (*Emulator, error) {
 	if opts.Client == nil {
 		opts.Client = http.DefaultClient
 	}
+	if opts.Issuer == nil {
+		opts.Issuer = new(issuer.Issuer)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the tasks emulator: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Emulator{
-		opts: opts, server: grpc.NewServer(), addr: listener.Addr().String(), tokens: &issuer{url: opts.Issuer},
+		opts: opts, server: grpc.NewServer(), addr: listener.Addr().String(),
 		ctx: ctx, cancel: cancel, queues: make(map[string]*queue),
 	}
 	for name, limits := range opts.Queues {
@@ -145,6 +147,3 @@ func (e *Emulator) ClientOptions() []option.ClientOption {
 		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
 	}
 }
-
-// JWKS serves the public key of the tokens, in the form of RFC 7517.
-func (e *Emulator) JWKS() http.Handler { return http.HandlerFunc(e.tokens.serveKeys) }

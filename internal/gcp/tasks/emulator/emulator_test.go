@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"lectern.dev/lectern/internal/gcp/dispatch"
+	"lectern.dev/lectern/internal/gcp/issuer"
 	"lectern.dev/lectern/internal/gcp/tasks"
 	"lectern.dev/lectern/internal/gcp/tasks/emulator"
 	"lectern.dev/lectern/internal/queue"
@@ -269,11 +270,12 @@ func TestOrderByPick(t *testing.T) {
 
 func TestTokensAreValid(t *testing.T) {
 	t.Parallel()
-	r := start(t, emulator.Options{Issuer: "http://127.0.0.1:8080"}, emulator.QueueOptions{}, fine)
+	local := &issuer.Issuer{URL: "http://127.0.0.1:8080"}
+	r := start(t, emulator.Options{Issuer: local}, emulator.QueueOptions{}, fine)
 	r.enqueue(t, "a")
 	token := r.next(t).token
 	// Google's own validator, which asks for keys through this client.
-	validator, err := idtoken.NewValidator(t.Context(), option.WithHTTPClient(dispatch.Client(r.emulator.JWKS())))
+	validator, err := idtoken.NewValidator(t.Context(), option.WithHTTPClient(dispatch.Client(local.JWKS())))
 	if err != nil {
 		t.Fatal(err)
 	}

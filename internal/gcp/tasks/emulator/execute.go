@@ -112,7 +112,7 @@ func (e *Emulator) begin(t *task) request {
 func (e *Emulator) post(ctx context.Context, r request) answer {
 	authorization := ""
 	if oidc := r.call.GetOidcToken(); oidc != nil {
-		token, err := e.tokens.sign(oidc.ServiceAccountEmail, oidc.Audience, time.Now())
+		token, err := e.opts.Issuer.Token(oidc.ServiceAccountEmail, oidc.Audience)
 		if err != nil {
 			return answer{failure: codes.Internal}
 		}
