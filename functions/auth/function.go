@@ -2,13 +2,16 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/smtp"
 )
 
 // Build makes the production handler; every wrong setting is reported at once.
@@ -30,5 +33,26 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{DB: db, Gate: access.New(db, tokens), Hasher: hasher, TrustedOrigins: c.TrustedOrigins}), nil
+	sender, err := c.sender()
+	if err != nil {
+		return nil, err
+	}
+	desk, err := account.NewDesk(account.Parts{DB: db, Hasher: hasher, Mail: sender, PublicURL: c.PublicURL, VerifyEmail: c.VerifyEmail})
+	if err != nil {
+		return nil, err
+	}
+	return New(Deps{DB: db, Gate: access.New(db, tokens), Hasher: hasher, Desk: desk, TrustedOrigins: c.TrustedOrigins, Front: c.Front}), nil
+}
+
+// sender is the mail server, or the log where none is set and nobody waits for letters.
+func (c Config) sender() (mail.Sender, error) {
+	switch {
+	case c.SMTPHost != "":
+		return smtp.New(smtp.Config{Host: c.SMTPHost, Port: c.SMTPPort, User: c.SMTPUser, Password: c.SMTPPassword, From: c.MailFrom})
+	case c.SMTPUser != "" || c.SMTPPassword != "" || c.MailFrom != "":
+		return nil, errors.New("SMTP_HOST is missing, though other settings of the mail server are there")
+	case c.VerifyEmail:
+		return nil, errors.New("SMTP_HOST is missing: without a mail server nobody can confirm an address; set it, or VERIFY_EMAIL=false")
+	}
+	return mail.Log{}, nil
 }

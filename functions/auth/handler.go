@@ -20,22 +20,25 @@ type Deps struct {
 	DB             postgres.Beginner // sees every organisation, unless ctx names one
 	Gate           *access.Gate
 	Hasher         account.PasswordHasher
+	Desk           *account.Desk
 	TrustedOrigins []string
+	Front          edge.Front // who tells the client's address, by which guessing is slowed
 }
 
 type server struct{ Deps }
 
 // New makes the handler: the routes, which are the manual, behind the edge.
 func New(d Deps) http.Handler {
-	return edge.HTTP(newAPI(d), edge.Options{MaxBody: 64 << 10, TrustedOrigins: d.TrustedOrigins})
+	return edge.HTTP(newAPI(d), edge.Options{MaxBody: 64 << 10, TrustedOrigins: d.TrustedOrigins, Front: d.Front})
 }
 
 const about = "Accounts of people and organisations, API credentials and budgets."
 
 // Who may do what.
 var (
-	members = edge.Policy{Role: string(account.Learner)}
-	owners  = edge.Policy{Role: string(account.Owner)}
+	everyone = edge.Policy{Everyone: true}
+	members  = edge.Policy{Role: string(account.Learner)}
+	owners   = edge.Policy{Role: string(account.Owner)}
 )
 
 func newAPI(d Deps) *edge.API {
