@@ -42,7 +42,7 @@ var house = map[string]room{
 	"internal/edge/cloudevent":  {may: []string{"internal/fault", "internal/edge"}},
 	"internal/edge/oidc":        {may: []string{"internal/fault"}},
 	"migrations":                {may: []string{"internal/fault"}},
-	"migrations/cmd/migrate":    {may: []string{"internal/fault", "internal/edge", "internal/postgres", "migrations", "internal/gcp/cloudsql"}},
+	"migrations/cmd/migrate":    {may: []string{"internal/fault", "internal/edge", "internal/postgres", "internal/account", "migrations", "internal/gcp/cloudsql", "internal/gcp/secretmanager"}},
 
 	// The gate: between the edge and who may pass.
 	"internal/access": {may: []string{"internal/fault", "internal/postgres", "internal/account", "internal/edge"}},
@@ -56,8 +56,8 @@ var house = map[string]room{
 	"internal/job":       {may: with(ground, "internal/account")},
 	"internal/source":    {may: with(ground, "internal/account", "internal/job")},
 	"internal/course":    {may: with(ground, "internal/account", "internal/job", "internal/source")},
-	"internal/authoring": {may: with(ground, "internal/account", "internal/job", "internal/source", "internal/course")},
-	"internal/film":      {may: with(ground, "internal/account", "internal/job", "internal/source", "internal/course")},
+	"internal/authoring": {may: with(ground, "internal/account", "internal/budget", "internal/job", "internal/source", "internal/course")},
+	"internal/film":      {may: with(ground, "internal/account", "internal/budget", "internal/job", "internal/source", "internal/course")},
 
 	// The wing of vendors: one port each, never a noun.
 	"internal/offline":                {may: []string{"internal/fault", "internal/llm"}},
@@ -69,11 +69,14 @@ var house = map[string]room{
 	"internal/gcp/gcs":                {may: []string{"internal/fault", "internal/blob"}},
 	"internal/gcp/tasks":              {may: []string{"internal/fault", "internal/queue"}},
 	"internal/gcp/firestore":          {may: []string{"internal/fault", "internal/live"}},
+	"internal/gcp/secretmanager":      {},
 	"internal/gcp/dispatch":           {bare: true},
 	"internal/gcp/issuer":             {bare: true},
 	"internal/gcp/gcs/emulator":       {may: []string{"internal/gcp/gcs"}},
 	"internal/gcp/tasks/emulator":     {may: []string{"internal/gcp/tasks", "internal/gcp/issuer"}},
 	"internal/gcp/firestore/emulator": {bare: true},
+
+	"internal/gcp/secretmanager/emulator": {},
 }
 
 // ground is what every noun stands on: floors 0 and 1 without the edge.
@@ -97,7 +100,7 @@ var vendors = map[string]string{
 
 // wing are the packages that bring a vendor's weight into a program.
 var wing = []string{
-	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore",
+	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/secretmanager",
 	"internal/openai", "internal/offline", "internal/espeak", "internal/ffmpeg", "internal/smtp",
 }
 
