@@ -22,7 +22,8 @@ END $$;
 -- +goose StatementEnd
 
 ALTER TABLE organizations
-  ADD COLUMN operator BOOLEAN NOT NULL DEFAULT false; -- whose members may be root
+  ADD COLUMN operator BOOLEAN NOT NULL DEFAULT false, -- whose members may be root
+  ADD CONSTRAINT organizations_named CHECK (organization_id <> ''); -- '' is what a connection without one is set to
 
 -- Nobody could sign in as the stand-in. Where it has courses, they stay.
 DELETE FROM users WHERE user_id = 'user_local' AND NOT EXISTS (SELECT FROM courses WHERE organization_id = 'org_local');
@@ -218,8 +219,25 @@ CREATE POLICY tenant ON credentials TO lectern_tenant USING (organization = curr
 CREATE POLICY system ON credentials TO lectern_system USING (true);
 GRANT SELECT (auth_id, organization, label, scopes, created_by, created_at, expires_at), INSERT ON credentials TO lectern_tenant;
 GRANT SELECT, INSERT ON credentials TO lectern_system;
+
+-- The least that each role needs. What makes or changes people is done by lectern_system.
 REVOKE INSERT, UPDATE, DELETE ON organizations, budgets FROM lectern_tenant;
+REVOKE DELETE ON organizations, budgets FROM lectern_system;
+REVOKE INSERT, UPDATE, DELETE ON users FROM lectern_tenant;
+GRANT UPDATE (name, updated_at) ON users TO lectern_tenant;
+REVOKE SELECT, INSERT, UPDATE ON sign_ins FROM lectern_tenant;
+GRANT SELECT (sign_in_id, user_id, organization_id, device, created_at, seen_at, expires_at), UPDATE (seen_at, expires_at) ON sign_ins TO lectern_tenant;
+REVOKE UPDATE, DELETE ON credential_revocations FROM lectern_tenant, lectern_system;
+REVOKE DELETE ON credential_uses FROM lectern_tenant, lectern_system;
 REVOKE DELETE ON ledger, ledger_months, ledger_subjects FROM lectern_tenant, lectern_system; -- what was spent stays spent
+REVOKE UPDATE ON questions, passages FROM lectern_tenant, lectern_system;                    -- they are replaced as a whole
+REVOKE UPDATE, DELETE ON deletions FROM lectern_tenant;
+GRANT UPDATE (cleaned_at) ON deletions TO lectern_tenant;
+
+-- A temporary table would come before the real one on a connection that others use next.
+-- +goose StatementBegin
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
+-- +goose StatementEnd
 
 -- The doors in the wall: who comes with a secret is looked up by it before anybody
 -- knows the organisation. They run as the tables' owner.
@@ -265,7 +283,10 @@ DROP TABLE ledger_subjects, ledger_months, ledger, budgets, throttles, links, cr
 DROP FUNCTION refuse_change;
 DROP INDEX users_address, users_organization;
 ALTER TABLE users DROP COLUMN email, DROP COLUMN address, DROP COLUMN updated_at;
-ALTER TABLE organizations DROP COLUMN operator;
+ALTER TABLE organizations DROP COLUMN operator, DROP CONSTRAINT organizations_named;
+-- +goose StatementBegin
+DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', current_database()); END $$;
+-- +goose StatementEnd
 -- +goose StatementBegin
 DO $$
 DECLARE t TEXT;

@@ -145,6 +145,9 @@ func (s *server) clone(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, err := s.admin.Exec(context.Background(), "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy")
+	if err == nil { // a template's rights on the database itself are not copied
+		_, err = s.admin.Exec(context.Background(), "REVOKE TEMPORARY ON DATABASE "+name+" FROM PUBLIC")
+	}
 	return err
 }
 
