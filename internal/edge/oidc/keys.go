@@ -31,8 +31,8 @@ type keys struct {
 	behindIAM bool
 }
 
-func newKeys(url string, behindIAM bool) *keys {
-	client := &http.Client{Transport: &fetcher{next: http.DefaultTransport}, Timeout: fetchTime}
+func newKeys(url string, behindIAM bool, transport http.RoundTripper) *keys {
+	client := &http.Client{Transport: &fetcher{next: transport}, Timeout: fetchTime}
 	return &keys{coreos.NewRemoteKeySet(coreos.ClientContext(context.Background(), client), url), behindIAM}
 }
 

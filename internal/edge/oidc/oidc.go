@@ -67,7 +67,7 @@ func New(c Config) (*Verifier, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
-	v := &Verifier{keys: newKeys(c.JWKSURL, c.BehindIAM), callers: c.Callers, now: time.Now}
+	v := &Verifier{keys: newKeys(c.JWKSURL, c.BehindIAM, http.DefaultTransport), callers: c.Callers, now: time.Now}
 	v.tokens = coreos.NewVerifier(c.Issuer, v.keys, &coreos.Config{ClientID: c.Audience, SupportedSigningAlgs: []string{coreos.RS256}})
 	return v, nil
 }
