@@ -3,6 +3,7 @@ package house
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -34,5 +35,8 @@ func (h *House) sweepOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return res.Body.Close() // what it says is in the log
+	if res.StatusCode != http.StatusOK {
+		err = errors.New(res.Status) // why is in the log
+	}
+	return errors.Join(err, res.Body.Close())
 }
