@@ -95,6 +95,14 @@ CREATE TRIGGER credentials_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON cr
 CREATE TRIGGER credential_revocations_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON credential_revocations
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- The passwords that migrate -bootstrap was given last: what a person has chosen since
+-- then stays, until its setting changes. For the tables' owner alone.
+CREATE TABLE founders (
+  user_id         TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+  hashed_password TEXT NOT NULL -- Argon2id, PHC string
+);
+ALTER TABLE founders ENABLE ROW LEVEL SECURITY;
+
 -- What is sent by mail and works once: only the SHA-256 of its 256-bit secret is kept.
 CREATE TABLE links (
   link_id         TEXT PRIMARY KEY,
@@ -279,7 +287,7 @@ GRANT EXECUTE ON FUNCTION find_sign_in, find_credential, still_admitted TO lecte
 DROP FUNCTION find_sign_in, find_credential, still_admitted;
 DROP INDEX jobs_waiting, jobs_open_kind;
 ALTER TABLE jobs DROP COLUMN waiting_for;
-DROP TABLE ledger_subjects, ledger_months, ledger, budgets, throttles, links, credential_uses, credential_revocations, credentials, sign_ins, passwords;
+DROP TABLE ledger_subjects, ledger_months, ledger, budgets, throttles, links, credential_uses, credential_revocations, credentials, founders, sign_ins, passwords;
 DROP FUNCTION refuse_change;
 DROP INDEX users_address, users_organization;
 ALTER TABLE users DROP COLUMN email, DROP COLUMN address, DROP COLUMN updated_at;

@@ -105,7 +105,7 @@ func (s *server) createCredential(ctx context.Context, in *createCredential) (*c
 		return nil, fault.New(fault.Denied, "Only the operator may choose a secret. Leave the password out and a strong one is made.")
 	}
 	made := account.NewCredential{Label: in.Body.Label, Scopes: in.Body.Scopes, ExpiresAt: in.Body.ExpiresAt}
-	secret, err := made.Prepare(ctx, s.Hasher, chosen)
+	secret, err := made.SetSecret(ctx, s.Hasher, chosen)
 	if err != nil {
 		return nil, err
 	}

@@ -44,10 +44,10 @@ type NewCredential struct {
 	hash      string
 }
 
-// Prepare checks c and hashes its secret, before a transaction is begun. Chosen is a
+// SetSecret checks c and hashes its secret, before a transaction is begun. Chosen is a
 // password that an operator sets; "" makes a secret of 256 random bits. The secret
 // comes back and is kept nowhere.
-func (c *NewCredential) Prepare(ctx context.Context, h PasswordHasher, chosen string) (Secret, error) {
+func (c *NewCredential) SetSecret(ctx context.Context, h PasswordHasher, chosen string) (Secret, error) {
 	if err := c.check(); err != nil {
 		return "", err
 	}
@@ -87,7 +87,7 @@ func (c *NewCredential) check() error {
 	return nil
 }
 
-// Insert stores a prepared credential. It says Conflict when the organisation has as
+// Insert stores a credential whose secret is set. It says Conflict when the organisation has as
 // many as it may have, and Invalid when it would be over at once.
 func (c *NewCredential) Insert(ctx context.Context, q postgres.Querier, organization, by string) (Credential, error) {
 	var open int

@@ -62,7 +62,7 @@ func (v *vault) make(organization string, c account.NewCredential) (account.Cred
 	if c.Scopes == nil {
 		c.Scopes = []string{account.Chat}
 	}
-	secret, err := c.Prepare(v.t.Context(), v.hasher, "")
+	secret, err := c.SetSecret(v.t.Context(), v.hasher, "")
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestCredentialsOfOthersAreOutOfReach(t *testing.T) {
 		t.Error("a tenant reads hashes")
 	}
 	c := account.NewCredential{Label: "x", Scopes: []string{account.Chat}}
-	if _, err := c.Prepare(t.Context(), v.hasher, ""); err != nil {
+	if _, err := c.SetSecret(t.Context(), v.hasher, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Insert(other, v.tenants, "org_local", "user_other"); err == nil {
@@ -279,7 +279,7 @@ func TestCredentialsThatCannotBeMade(t *testing.T) {
 		"a short secret":   {account.NewCredential{Label: "x", Scopes: scopes}, "xK3#pQ9", "at least 8"},
 		"the id as secret": {account.NewCredential{AuthID: "dreambridge", Label: "x", Scopes: scopes}, "Dreambridge", "your own"},
 	} {
-		_, err := c.Prepare(t.Context(), v.hasher, c.chosen)
+		_, err := c.SetSecret(t.Context(), v.hasher, c.chosen)
 		if err == nil {
 			_, err = c.Insert(v.in("org_local"), v.tenants, "org_local", "x")
 		}
@@ -296,7 +296,7 @@ func TestChosenSecret(t *testing.T) {
 	v := newVault(t)
 	const chosen = " a.chosen:secret\u0301 "
 	c := account.NewCredential{AuthID: "client-1", Label: "x", Scopes: scopes}
-	secret, err := c.Prepare(t.Context(), v.hasher, chosen)
+	secret, err := c.SetSecret(t.Context(), v.hasher, chosen)
 	if err != nil || string(secret) != chosen {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestAsManyCredentialsAsAllowed(t *testing.T) {
 		INSERT INTO credentials (auth_id, organization, hashed_password, scopes, created_by)
 		SELECT 'c' || i, 'org_local', 'x', '{chat}', 'x' FROM generate_series(1, 100) i`)
 	c := account.NewCredential{Label: "x", Scopes: scopes}
-	if _, err := c.Prepare(t.Context(), v.hasher, ""); err != nil {
+	if _, err := c.SetSecret(t.Context(), v.hasher, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Insert(v.in("org_local"), v.tenants, "org_local", "x"); !fault.Is(err, fault.Conflict) {
