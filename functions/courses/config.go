@@ -1,5 +1,12 @@
 package courses
 
+import "lectern.dev/lectern/internal/edge"
+
+import (
+	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/job"
+)
+
 // Config is what courses reads from its environment. STORAGE_EMULATOR_HOST and
 // FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
@@ -13,5 +20,25 @@ type Config struct {
 	RenderURL        string   `env:"RENDER_URL, required"`           // where functions/render gets its tasks
 	TasksAccount     string   `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 	CookieKeys       []string `env:"COOKIE_KEYS, required"`          // at least 32 random characters each, the newest first
-	TrustedOrigins   []string `env:"TRUSTED_ORIGINS"`                // "https://host,…": other origins whose pages may write here
+	HashMemory       int      `env:"HASH_MEMORY, default=64"`        // MiB for hashing the secrets of API credentials, all at once; a hash takes 19
+	TrustedOrigins   []string `env:"TRUSTED_ORIGINS"`                // "https://host,…": other origins whose pages may call
+	Front            edge.Front
+	Budget           budget.Settings
+	Limits           Limits
+}
+
+// Limits say how many jobs may be open at once; 0: any number.
+type Limits struct {
+	GenerationsPerUser         int `env:"GENERATIONS_PER_USER, default=3"`          // courses that one person has written
+	GenerationsPerOrganization int `env:"GENERATIONS_PER_ORGANIZATION, default=10"` // courses that an organization has written
+	RendersPerUser             int `env:"RENDERS_PER_USER, default=10"`             // lessons or courses that one person has filmed
+	RendersPerOrganization     int `env:"RENDERS_PER_ORGANIZATION, default=30"`     // lessons or courses that an organization has filmed
+}
+
+// Jobs gives the limits in the form of a runner.
+func (l Limits) Jobs() map[job.Kind]job.Limits {
+	return map[job.Kind]job.Limits{
+		job.Generate: {PerUser: l.GenerationsPerUser, PerOrganization: l.GenerationsPerOrganization},
+		job.Render:   {PerUser: l.RendersPerUser, PerOrganization: l.RendersPerOrganization},
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
@@ -53,10 +54,18 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	ledger, err := c.Budget.Open(db)
+	if err != nil {
+		return nil, err
+	}
+	hasher, err := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
+	if err != nil {
+		return nil, err
+	}
 	return New(Deps{
-		DB: db, Bucket: bucket, Board: board, TrustedOrigins: c.TrustedOrigins,
-		Runner:      &job.Runner{DB: db, Queue: line, Board: board},
-		Gate:        access.New(db, tokens),
+		DB: db, Bucket: bucket, Board: board, TrustedOrigins: c.TrustedOrigins, Front: c.Front,
+		Runner:      &job.Runner{DB: db, Queue: line, Board: board, Limits: c.Limits.Jobs(), Afford: ledger.Afford},
+		Gate:        access.New(db, tokens, hasher),
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}), nil
 }

@@ -25,6 +25,7 @@ type Deps struct {
 	Runner         *job.Runner
 	Gate           edge.Gate
 	TrustedOrigins []string
+	Front          edge.Front
 
 	// film's functions of these names.
 	StartRender  func(ctx context.Context, r *job.Runner, p account.Principal, lesson string) (job.Job, error)
@@ -38,7 +39,7 @@ type server struct{ Deps }
 
 // New makes the handler: the routes, which are the manual, behind the edge.
 func New(d Deps) http.Handler {
-	return edge.HTTP(newAPI(d), edge.Options{MaxBody: maxBody, TrustedOrigins: d.TrustedOrigins})
+	return edge.HTTP(newAPI(d), edge.Options{MaxBody: maxBody, TrustedOrigins: d.TrustedOrigins, Front: d.Front})
 }
 
 // Who may do what. Questions carry their answers, and sources are the authors' own.
@@ -114,9 +115,11 @@ func post(id, path, summary, description string) huma.Operation {
 	return operation(http.MethodPost, id, path, summary, description, http.StatusCreated)
 }
 
-// accept is post for what begins now and is done later.
+// accept is post for what begins now, is done later, and is paid for.
 func accept(id, path, summary, description string) huma.Operation {
-	return operation(http.MethodPost, id, path, summary, description, http.StatusAccepted)
+	op := operation(http.MethodPost, id, path, summary, description, http.StatusAccepted)
+	op.Errors = []int{http.StatusPaymentRequired}
+	return op
 }
 
 func put(id, path, summary, description string) huma.Operation {

@@ -1,5 +1,7 @@
 package generate
 
+import "lectern.dev/lectern/internal/budget"
+
 import "lectern.dev/lectern/internal/edge/oidc"
 
 // Config is what generate reads from its environment. FIRESTORE_EMULATOR_HOST works
@@ -13,6 +15,7 @@ type Config struct {
 	GenerateURL      string `env:"GENERATE_URL, required"`         // where this function gets its tasks: a plan sends the lessons
 	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 	OpenAI           OpenAI
+	Budget           budget.Settings
 
 	OIDC oidc.Config // who may call this function
 }

@@ -27,11 +27,15 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := NewModel(c.OpenAI)
+	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
 	if err != nil {
 		return nil, err
 	}
-	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
+	ledger, err := c.Budget.Open(db)
+	if err != nil {
+		return nil, err
+	}
+	model, err := NewModel(c.OpenAI, ledger)
 	if err != nil {
 		return nil, err
 	}

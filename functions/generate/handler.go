@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"lectern.dev/lectern/internal/authoring"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
@@ -24,7 +25,7 @@ type Deps struct {
 	DB      postgres.Beginner
 	Queue   queue.Queue
 	Board   live.Board
-	Model   llm.Model
+	Model   llm.Model // paid for, as NewModel's is
 }
 
 // New serves the deliveries of the generate queue.
@@ -37,13 +38,17 @@ func New(d Deps) http.Handler {
 }
 
 // NewModel gives the model that the settings name: a server's, else the offline one.
-func NewModel(c OpenAI) (llm.Model, error) {
-	if c.APIKey == "" && c.BaseURL == "" {
-		return offline.Model{}, nil
+// Its calls are paid for from the ledger. A model without a price is refused now, and
+// not when the first person needs it.
+func NewModel(c OpenAI, ledger *budget.Ledger) (llm.Model, error) {
+	model := llm.Model(offline.Model{})
+	if c.APIKey != "" || c.BaseURL != "" {
+		server, err := openai.New(openai.Config{APIKey: c.APIKey, BaseURL: c.BaseURL, Model: c.Model})
+		if err != nil {
+			return nil, err
+		}
+		model = openai.Model{Server: server}
 	}
-	server, err := openai.New(openai.Config{APIKey: c.APIKey, BaseURL: c.BaseURL, Model: c.Model})
-	if err != nil {
-		return nil, err
-	}
-	return openai.Model{Server: server}, nil
+	_, err := ledger.Prices.Of(budget.Tokens, model.Name())
+	return budget.Model{Model: model, Ledger: ledger}, err
 }

@@ -18,6 +18,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/authoring"
 	"lectern.dev/lectern/internal/blob"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
@@ -280,13 +281,20 @@ func TestWrongTasks(t *testing.T) {
 
 func TestModels(t *testing.T) {
 	t.Parallel()
-	if m, err := generate.NewModel(generate.OpenAI{Model: "x"}); err != nil || m != llm.Model(offline.Model{}) {
+	prices, err := budget.LoadPrices("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger := &budget.Ledger{Prices: prices}
+	if m, err := generate.NewModel(generate.OpenAI{Model: "x"}, ledger); err != nil || m.Name() != (offline.Model{}).Name() {
 		t.Errorf("%T, %v", m, err)
 	}
-	if m, err := generate.NewModel(generate.OpenAI{APIKey: "key"}); err != nil || m.Name() != openai.DefaultModel {
+	if m, err := generate.NewModel(generate.OpenAI{APIKey: "key"}, ledger); err != nil || m.Name() != openai.DefaultModel {
 		t.Errorf("%T, %v", m, err)
 	}
-	if _, err := generate.NewModel(generate.OpenAI{BaseURL: "nonsense"}); !fault.Is(err, fault.Invalid) {
-		t.Errorf("%v", err)
+	for _, wrong := range []generate.OpenAI{{BaseURL: "nonsense"}, {APIKey: "key", Model: "no-price"}} {
+		if _, err := generate.NewModel(wrong, ledger); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", wrong, err)
+		}
 	}
 }

@@ -1,5 +1,7 @@
 package render
 
+import "lectern.dev/lectern/internal/budget"
+
 import "lectern.dev/lectern/internal/edge/oidc"
 
 // Config is what render reads from its environment. FFmpeg, ffprobe and espeak-ng
@@ -14,6 +16,7 @@ type Config struct {
 	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 	TempDir          string `env:"TEMP_DIR"`                       // where films are put together, ~10 MB a minute; empty: the system's
 	OpenAI           OpenAI
+	Budget           budget.Settings
 
 	OIDC oidc.Config // who may call this function
 }

@@ -3,8 +3,10 @@ package render
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"time"
 
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/edge/oidc"
 	"lectern.dev/lectern/internal/espeak"
@@ -52,21 +54,34 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	speaker, err := c.OpenAI.speaker()
+	ledger, err := c.Budget.Open(db)
+	if err != nil {
+		return nil, err
+	}
+	speaker, err := NewSpeaker(c.OpenAI, ledger)
 	if err != nil {
 		return nil, err
 	}
 	studio := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
-	return New(Deps{Callers: callers, DB: db, Queue: tasks, Board: board, Studio: studio}), nil
+	return New(Deps{Callers: callers, DB: db, Queue: tasks, Board: board, Studio: studio, Meter: NewMeter(ledger)}), nil
 }
 
-func (o OpenAI) speaker() (speech.Speaker, error) {
-	if o.SpeechModel == "" {
-		return espeak.Speaker{}, nil
+// NewSpeaker gives the voice that the settings name: a server's, else espeak-ng's. Its
+// sentences are paid for from the ledger; a voice without a price is refused.
+func NewSpeaker(o OpenAI, ledger *budget.Ledger) (speech.Speaker, error) {
+	paid := budget.Speaker{Speaker: espeak.Speaker{}, Ledger: ledger, Model: "espeak-ng"}
+	if o.SpeechModel != "" {
+		server, err := openai.New(openai.Config{BaseURL: o.BaseURL, APIKey: o.APIKey, SpeechModel: o.SpeechModel})
+		if err != nil {
+			return nil, err
+		}
+		paid.Speaker, paid.Model = openai.Speaker{Server: server}, o.SpeechModel
 	}
-	server, err := openai.New(openai.Config{BaseURL: o.BaseURL, APIKey: o.APIKey, SpeechModel: o.SpeechModel})
-	if err != nil {
-		return nil, err
-	}
-	return openai.Speaker{Server: server}, nil
+	_, err := ledger.Prices.Of(budget.Speech, paid.Model)
+	return paid, err
+}
+
+// NewMeter pays for the time of an instance's processors.
+func NewMeter(ledger *budget.Ledger) *budget.Meter {
+	return &budget.Meter{Ledger: ledger, Renderer: "cloud-run", Processors: runtime.GOMAXPROCS(0)}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
@@ -20,13 +21,14 @@ type Deps struct {
 	DB      postgres.Beginner
 	Queue   queue.Queue
 	Board   live.Board
-	Studio  *film.Studio
+	Studio  *film.Studio  // its voice is paid for, as NewSpeaker's is
+	Meter   *budget.Meter // pays for its time; nil: nobody does
 }
 
 // New serves the deliveries of the render queue.
 func New(d Deps) http.Handler {
 	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: film.Failed}
-	renderer := film.Renderer{DB: d.DB, Studio: d.Studio}
+	renderer := film.Renderer{DB: d.DB, Studio: d.Studio, Meter: d.Meter}
 	return edge.Task(d.Callers, func(ctx context.Context, body []byte) error {
 		return runner.Execute(ctx, body, renderer.Work)
 	})

@@ -3,6 +3,7 @@ package sweep
 import (
 	"time"
 
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge/oidc"
 )
 
@@ -20,5 +21,6 @@ type Config struct {
 	SegmentAge       time.Duration `env:"SEGMENT_AGE, default=720h"`      // how long a film's segments are kept for the next render
 	TasksAccount     string        `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
 
-	OIDC oidc.Config // who may call this function
+	OIDC   oidc.Config // who may call this function
+	Budget budget.Settings
 }

@@ -51,5 +51,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: callers, Pool: db, Queue: tasks, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
+	ledger, err := c.Budget.Open(db)
+	if err != nil {
+		return nil, err
+	}
+	return New(Deps{Callers: callers, Pool: db, Ledger: ledger, Queue: tasks, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
 }

@@ -13,7 +13,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
@@ -38,6 +40,7 @@ type Deps struct {
 	Queue   queue.Queue
 	Board   live.Board
 	Bucket  Bucket
+	Ledger  *budget.Ledger
 	// SegmentAge is how long a film's segments are kept for the next render; 0: 30 days.
 	SegmentAge time.Duration
 }
@@ -55,6 +58,9 @@ type Report struct {
 	Segments  int    `json:"segments"`   // old segments
 	Answers   int    `json:"answers"`    // answers remembered for Idempotency-Key, out of date
 	TakenDown int    `json:"taken_down"` // progress documents of jobs that ended long ago
+	Expired   int    `json:"expired"`    // reservations that nobody settled: counted in full
+	Resumed   int    `json:"resumed"`    // jobs that waited for their budget
+	Accounts  int    `json:"accounts"`   // sign-ins, links and throttles that are over
 	Error     string `json:"error,omitempty"`
 }
 
@@ -123,14 +129,17 @@ func (s sweeper) sweep(ctx context.Context) (Report, error) {
 		return film.Unheard(ctx, s.runner, s.Bucket, step)
 	})
 	r.Lost, r.Stuck, r.Unheard = swept.Lost, swept.Stuck, swept.Unheard
-	var err2, err3, err4, err5, err6, err7 error
+	var err2, err3, err4, err5, err6, err7, err8, err9, err10 error
 	r.Uploads, r.Abandoned, err2 = source.Overdue(ctx, s.runner, s.Bucket)
 	r.Retired, err3 = course.Retire(ctx, s.Pool)
 	r.Removed, err4 = course.Clean(ctx, s.Pool, s.Bucket)
 	r.Segments, err5 = film.Expire(ctx, s.Bucket, time.Now().Add(-s.SegmentAge))
 	r.Answers, err6 = forget(ctx, s.Pool)
 	r.TakenDown, err7 = s.runner.TakeDown(ctx)
-	return r, errors.Join(err1, err2, err3, err4, err5, err6, err7)
+	r.Expired, err8 = s.Ledger.Expire(ctx)
+	r.Resumed, err9 = s.runner.ResumeWaiting(ctx, s.Ledger.Holds)
+	r.Accounts, err10 = account.Expire(ctx, s.Pool)
+	return r, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10)
 }
 
 // forget removes answers that were remembered for a day (see functions/courses).

@@ -17,6 +17,7 @@ import (
 	"lectern.dev/lectern/functions/sweep"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
@@ -30,6 +31,9 @@ import (
 )
 
 const organization = "org_local"
+
+// limits are what an organization may spend.
+var limits = budget.Limits{Soft: 500, Hard: 1000}
 
 // house is sweep with the ports' fakes, on a database that holds one lesson.
 type house struct {
@@ -49,7 +53,7 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}, board: &live.Memory{}}
 	db := pgtest.As(t, h.db, postgres.System)
-	h.Handler = sweep.New(sweep.Deps{Callers: anyone, Pool: db, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	h.Handler = sweep.New(sweep.Deps{Callers: anyone, Pool: db, Ledger: &budget.Ledger{DB: db, Defaults: limits}, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: h.board}
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
@@ -301,7 +305,7 @@ func TestOldVideosAndSegmentsGo(t *testing.T) {
 		t.Errorf("left: %s\nwant: %s", got, want)
 	}
 
-	impatient := sweep.New(sweep.Deps{Callers: anyone, Pool: h.db, Queue: h.queue, Board: h.board, Bucket: h.bucket, SegmentAge: time.Nanosecond})
+	impatient := sweep.New(sweep.Deps{Callers: anyone, Pool: h.db, Ledger: &budget.Ledger{DB: h.db, Defaults: limits}, Queue: h.queue, Board: h.board, Bucket: h.bucket, SegmentAge: time.Nanosecond})
 	h.Handler = impatient
 	h.want(t, sweep.Report{Segments: 1})
 }

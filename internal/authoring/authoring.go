@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/llm"
@@ -49,6 +50,7 @@ const maxAttempts = 20
 
 // Work executes one step of a generation; it is the job.Work of such jobs.
 func (a *Agents) Work(ctx context.Context, run *job.Run) (job.Result, error) {
+	ctx = budget.With(ctx, budget.Payer{Organization: run.Step.Organization, User: run.Step.User, Subject: run.Step.Job})
 	if run.Step.Attempt > maxAttempts {
 		return job.Result{}, fault.New(fault.Exhausted,
 			"This step was tried %d times without success. Start a new generation instead of resuming this one.", maxAttempts)

@@ -102,6 +102,7 @@ func StartGeneration(ctx context.Context, runner *job.Runner, p account.Principa
 			Kind: job.Generate, Subject: courseID, CourseID: courseID, Content: content,
 			Message: "Waiting for the planner", Input: brief,
 			Steps: []job.NewStep{{Name: planStep, Kind: planStep, Subject: courseID}},
+			Admit: runner.Admit,
 		})
 		return err
 	})

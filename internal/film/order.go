@@ -69,6 +69,7 @@ func order(ctx context.Context, runner *job.Runner, p account.Principal, plan fu
 			return err
 		}
 		n.Organization, n.User, n.Kind, n.Message = p.Organization, p.User, job.Render, "Waiting to be filmed"
+		n.Admit = runner.Admit
 		started, _, err = job.Start(ctx, tx, n)
 		return err
 	})

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"lectern.dev/lectern/internal/blob"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
@@ -21,12 +24,14 @@ import (
 type Renderer struct {
 	DB     postgres.Querier
 	Studio *Studio
+	Meter  *budget.Meter // pays for the time that films take; nil: nobody does
 }
 
 // Work makes the film of the lesson as it is now and uploads it; it has the form of
 // job.Work. The step ends as delivered: finalize publishes the film when the bucket
 // says that it is there. A film of the same content that is ready is not made again.
 func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
+	ctx = budget.With(ctx, budget.Payer{Organization: run.Step.Organization, User: run.Step.User, Subject: run.Step.Job})
 	script, version, err := load(ctx, r.DB, run.Step)
 	if err != nil {
 		return job.Result{}, err
@@ -37,7 +42,7 @@ func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
 	if err != nil || ready {
 		return job.Result{}, err
 	}
-	film, err := r.Studio.Make(ctx, script, func(done, total int, message string) {
+	film, err := r.make(ctx, script, func(done, total int, message string) {
 		run.Progress(int64(done), int64(total), message)
 	})
 	if err != nil {
@@ -67,6 +72,36 @@ func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
 	crash.Point("film.uploaded")
 	return job.Result{Delivered: true, Output: map[string]string{"folder": folder}}, nil
 }
+
+// make is the studio's, paid for.
+func (r Renderer) make(ctx context.Context, script Script, progress Progress) (*Film, error) {
+	if r.Meter == nil {
+		return r.Studio.Make(ctx, script, progress)
+	}
+	ctx, stop, err := r.Meter.Start(ctx, longestWork(script))
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	return r.Studio.Make(ctx, script, progress)
+}
+
+// longestWork is how long a film may take to be made: a minute, and as long as it
+// lasts. Usually it takes a tenth of that. One that takes longer is stopped, and goes
+// on at the next attempt with the segments that are there.
+func longestWork(script Script) time.Duration {
+	lasts := cardTime
+	for _, s := range script.Slides {
+		lasts += max(reading(s), leadIn+leadOut+quiet+quietEach*time.Duration(len(s.Points)))
+		for _, n := range s.Narration {
+			lasts += breath + time.Duration(utf8.RuneCountInString(n.Text))*slowest
+		}
+	}
+	return time.Minute + lasts
+}
+
+// slowest is how long a character of narration lasts at most, on the whole.
+const slowest = 120 * time.Millisecond
 
 // Failed has the form of job.Runner.IfFailed.
 func Failed(ctx context.Context, tx pgx.Tx, step job.Step, _ error) error {

@@ -31,9 +31,9 @@ func (r *Runner) claim(ctx context.Context, ref Ref) (*Run, error) {
 			FROM jobs j
 			WHERE s.job_id = $1 AND s.name = $2 AND j.job_id = s.job_id AND j.state = 'running'
 				AND (s.state = 'queued' OR s.state = 'running' AND s.lease_until < now())
-			RETURNING s.organization_id, j.course_id, s.kind, s.subject, s.content, s.attempt, s.failures, s.units, s.input, j.input`,
+			RETURNING s.organization_id, j.created_by, j.course_id, s.kind, s.subject, s.content, s.attempt, s.failures, s.units, s.input, j.input`,
 			ref.Job, ref.Step, r.lease()).
-			Scan(&s.Organization, &s.CourseID, &s.Kind, &s.Subject, &s.Content, &s.Attempt, &s.Failures, &units, &s.Input, &s.JobInput)
+			Scan(&s.Organization, &s.User, &s.CourseID, &s.Kind, &s.Subject, &s.Content, &s.Attempt, &s.Failures, &units, &s.Input, &s.JobInput)
 	})
 	if fault.Is(err, fault.NotFound) {
 		return nil, r.unclaimed(ctx, ref)
@@ -68,6 +68,9 @@ func (r *Runner) unclaimed(ctx context.Context, ref Ref) error {
 	}
 	if err != nil {
 		return postgres.Fault(err)
+	}
+	if state == Waiting {
+		return nil // its steps are sent again when it goes on
 	}
 	if state.Open() && (step == "running" || step == "blocked" || step == "queued") {
 		e := fault.New(fault.Unavailable, "The step is not free yet (%s).", step)

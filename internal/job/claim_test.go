@@ -157,8 +157,11 @@ func TestWaitingJobRunsNothing(t *testing.T) {
 	h := newHouse(t)
 	j := h.start(t, "crs_1", step("write"))
 	h.exec(t, `UPDATE jobs SET state = 'waiting' WHERE job_id = $1`, j.ID)
-	if err := h.Execute(t.Context(), body(j, "write"), write); !unavailable(err) {
-		t.Errorf("%v", err)
+	if err := h.Execute(t.Context(), body(j, "write"), write); err != nil {
+		t.Errorf("%v: a task that comes again and again until somebody acts", err)
+	}
+	if state := h.stepState(t, j, "write"); state != "queued/0/0" {
+		t.Error(state)
 	}
 	h.exec(t, `UPDATE job_steps SET changed_at = now() - interval '1 hour'`)
 	h.sweep(t, job.Swept{})

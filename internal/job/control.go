@@ -47,7 +47,7 @@ func CancelSubject(ctx context.Context, tx postgres.Querier, organization, subje
 func cancel(ctx context.Context, tx postgres.Querier, organization, where, arg string) error {
 	rows, err := tx.Query(ctx, `
 		UPDATE jobs
-		SET state = 'canceled', message = '', version = version + 1, finished_at = now()
+		SET state = 'canceled', waiting_for = '', message = '', version = version + 1, finished_at = now()
 		WHERE organization_id = $1 AND `+where+` AND state IN ('queued', 'running', 'waiting')
 		RETURNING job_id`, organization, arg)
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, err
 		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE jobs
-			SET state = 'queued', error = '', finished_at = NULL, started_at = NULL, done_before = (
+			SET state = 'queued', waiting_for = '', error = '', finished_at = NULL, started_at = NULL, done_before = (
 				SELECT coalesce(sum(done), 0) FROM job_steps
 				WHERE organization_id = $1 AND job_id = $2 AND state = 'succeeded')
 			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled', 'waiting')`, organization, job)
@@ -88,15 +88,19 @@ func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, err
 			}
 			return fault.New(fault.Conflict, "The job is %s: only one that failed, was canceled or waits can be resumed.", j.State)
 		}
+		// The tasks of those that were queued while the job waited have been acknowledged.
 		_, err = tx.Exec(ctx, `
 			UPDATE job_steps
-			SET state = 'blocked', failures = 0, done = 0, error = '', sends = sends + 1, changed_at = now()
-			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled')`, organization, job)
+			SET state = CASE state WHEN 'queued' THEN 'queued' ELSE 'blocked' END,
+				failures = 0, done = 0, error = '', sends = sends + 1, changed_at = now()
+			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled', 'queued')`, organization, job)
 		if err != nil {
 			return err
 		}
-		j, err = settle(ctx, tx, organization, job)
-		return err
+		if j, err = settle(ctx, tx, organization, job); err != nil {
+			return err
+		}
+		return r.Admit(ctx, tx, j)
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" {
 		return Job{}, fault.New(fault.Conflict, "A newer job is already doing this work.")

@@ -79,6 +79,9 @@ func Reason(failure error) string {
 // interrupted from outside runs again and is not counted.
 func (r *Runner) failed(ctx context.Context, run *Run, failure error, interrupted bool) error {
 	s := run.Step
+	if !interrupted && fault.Is(failure, fault.PaymentRequired) {
+		return r.wait(ctx, run, failure)
+	}
 	again := interrupted || fault.Retryable(failure) && s.Failures+1 < maxFailures
 	slog.WarnContext(ctx, "step failed", "job", s.Job, "step", s.Name, "attempt", s.Attempt, "again", again, "error", failure)
 	if again {

@@ -10,14 +10,20 @@
 // A delivered step has done its work and waits for the event that says so
 // (a film that was uploaded, until finalize has published it).
 //
+// A step that meets the end of the budget goes back unharmed, and its job waits:
+// nothing of it is claimed until it is resumed, by a person or by the sweep.
+//
 // Where something hangs on a step, such as whether a lesson's video is queued or
 // rendering, it is read from job_steps, never copied: a copy would be wrong after
 // a cancel.
 package job
 
 import (
+	"context"
 	"encoding/json"
 	"time"
+
+	"lectern.dev/lectern/internal/postgres"
 )
 
 // Kind says what a job is for.
@@ -54,6 +60,7 @@ type Job struct {
 	Subject      string          `json:"subject" doc:"id of the course, source or lesson it works on"`
 	CourseID     string          `json:"course"`
 	State        State           `json:"state" enum:"queued,running,waiting,succeeded,failed,canceled"`
+	WaitingFor   string          `json:"waiting_for,omitempty" enum:"approval,budget" doc:"what a waiting job waits for; message says what to do"`
 	Version      int64           `json:"version" doc:"rises with every change"`
 	Done         int64           `json:"done" doc:"units of work finished"`
 	Total        int64           `json:"total" doc:"units of work in all, as known now"`
@@ -73,6 +80,7 @@ type Step struct {
 	Job          string
 	Name         string // unique in the job: "plan", "write/les_…"
 	Organization string
+	User         string // who started the job
 	CourseID     string
 	Kind         string
 	Subject      string
@@ -92,6 +100,9 @@ type NewJob struct {
 	Message            string // the first sentence that people see
 	Input              any    // marshalled to JSON; shared by all steps
 	Steps              []NewStep
+	// Admit, unless nil, may refuse a job that was made, in the same transaction:
+	// Runner.Admit does. An open job that is found instead is not asked about.
+	Admit func(ctx context.Context, tx postgres.Querier, j Job) error
 }
 
 // NewStep is a step to come.

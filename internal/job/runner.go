@@ -34,6 +34,11 @@ type Runner struct {
 	// what the step worked on can say so; nil: nothing. It is called too when the
 	// step's workers died each time and Work never had a say.
 	IfFailed func(ctx context.Context, tx pgx.Tx, s Step, failure error) error
+	// Limits bound how many jobs of a kind are open at once; a kind without them has none.
+	Limits map[Kind]Limits
+	// Afford, unless nil, says PaymentRequired when an organization has no budget left:
+	// what would only wait is not started.
+	Afford func(ctx context.Context, q postgres.Querier, organization string) error
 }
 
 // maxFailures is how often a step is tried before its job is told to have failed.
@@ -43,8 +48,9 @@ const maxFailures = 5
 // earlier attempt may have stopped anywhere. ctx ends when the step is no longer
 // ours (canceled, or taken over), when it takes longer than Runner.Limit, or when
 // the process drains; then Work returns soon, leaving nothing behind. An error of
-// a retryable kind makes the step run again, up to five times; any other fails it,
-// with fault.Message as the reason shown.
+// a retryable kind makes the step run again, up to five times; PaymentRequired puts
+// it back and lets the job wait for its budget; any other fails it, with
+// fault.Message as the reason shown.
 type Work func(ctx context.Context, run *Run) (Result, error)
 
 // Result is what a step ends with. All of it is written in one transaction.

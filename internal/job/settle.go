@@ -52,6 +52,7 @@ func settle(ctx context.Context, tx postgres.Querier, organization, job string) 
 				WHEN steps.every = 1 THEN steps.first_error
 				ELSE steps.failed || ' of ' || steps.every || ' steps failed. ' || steps.first_error END,
 			finished_at = CASE WHEN steps.alive > 0 THEN NULL ELSE now() END,
+			waiting_for = CASE WHEN steps.alive > 0 THEN j.waiting_for ELSE '' END,
 			message = CASE WHEN steps.alive > 0 THEN j.message ELSE '' END
 		FROM steps
 		WHERE j.organization_id = $1 AND j.job_id = $2 AND j.state IN ('queued', 'running', 'waiting')`, organization, job)

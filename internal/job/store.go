@@ -13,14 +13,14 @@ import (
 	"lectern.dev/lectern/internal/postgres"
 )
 
-const columns = `job_id, organization_id, kind, subject, course_id, content, state, version,
+const columns = `job_id, organization_id, kind, subject, course_id, content, state, waiting_for, version,
 	done, total, message, error, input, created_by, created_at, started_at, finished_at, done_before, now()`
 
 func collect(row pgx.CollectableRow) (Job, error) {
 	var j Job
 	var before int64
 	var now time.Time
-	err := row.Scan(&j.ID, &j.Organization, &j.Kind, &j.Subject, &j.CourseID, &j.Content, &j.State, &j.Version,
+	err := row.Scan(&j.ID, &j.Organization, &j.Kind, &j.Subject, &j.CourseID, &j.Content, &j.State, &j.WaitingFor, &j.Version,
 		&j.Done, &j.Total, &j.Message, &j.Error, &j.Input, &j.CreatedBy, &j.CreatedAt, &j.StartedAt, &j.FinishedAt, &before, &now)
 	j.SecondsLeft = secondsLeft(j, before, now)
 	return j, err
@@ -105,6 +105,11 @@ func Start(ctx context.Context, tx postgres.Querier, n NewJob) (j Job, created b
 		}
 		j, err = holder(ctx, tx, n)
 		return j, false, err
+	}
+	if n.Admit != nil {
+		if err := n.Admit(ctx, tx, j); err != nil {
+			return Job{}, false, err
+		}
 	}
 	j, err = refresh(ctx, tx, n.Organization, j.ID)
 	return j, true, err

@@ -95,7 +95,7 @@ var harmless = strings.NewReplacer("<passage", "<\u200bpassage", "</passage", "<
 
 func responseOf(c *sdk.ChatCompletion, model string) (llm.Response, error) {
 	if len(c.Choices) == 0 {
-		return llm.Response{}, fault.New(fault.Unavailable, "The language model sent an answer without content.")
+		return llm.Response{}, llm.Used(fault.New(fault.Unavailable, "The language model sent an answer without content."))
 	}
 	choice := c.Choices[0]
 	resp := llm.Response{
@@ -117,8 +117,8 @@ func responseOf(c *sdk.ChatCompletion, model string) (llm.Response, error) {
 		resp.Finish = llm.ToolCalls
 	case choice.FinishReason == "stop":
 		resp.Finish = llm.Stop
-	default:
-		return llm.Response{}, fault.New(fault.Unavailable, "The language model stopped in the middle of its answer.")
+	default: // what it did is paid for
+		return resp, fault.New(fault.Unavailable, "The language model stopped in the middle of its answer.")
 	}
 	return resp, nil
 }

@@ -34,7 +34,7 @@ func bounded(req *http.Request, next option.MiddlewareNext) (*http.Response, err
 
 // try calls the server, at most three times. It repeats what a status says may work
 // later and what failed before the first byte of an answer: after it, the answer
-// is paid for, and whoever asked decides. A longer wait than Config.Wait is left to
+// is paid for (llm.Used), and whoever asked decides. A longer wait than Config.Wait is left to
 // the caller's queue, which costs nothing while it waits.
 func try[T any](ctx context.Context, s *Server, call func(ctx context.Context) (T, error)) (out T, err error) {
 	for n := range tries {
@@ -46,6 +46,9 @@ func try[T any](ctx context.Context, s *Server, call func(ctx context.Context) (
 		}
 		err = s.faultOf(ctx, err)
 		status, again := statusOf(err)
+		if status == 0 && answered.Load() {
+			err = llm.Used(err)
+		}
 		if ctx.Err() != nil || !fault.Is(err, fault.Unavailable) || !again && (status != 0 || answered.Load()) {
 			return out, err
 		}

@@ -10,6 +10,7 @@ import (
 	sdk "github.com/openai/openai-go/v3"
 
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/speech"
 )
 
@@ -49,7 +50,7 @@ func (s Speaker) Speak(ctx context.Context, req speech.Request) (speech.Audio, e
 		return speech.Audio{}, err
 	}
 	if len(sound) < 2 || len(sound)%2 != 0 {
-		return speech.Audio{}, fault.New(fault.Unavailable, "The voice sent no whole sound.")
+		return speech.Audio{}, llm.Used(fault.New(fault.Unavailable, "The voice sent no whole sound."))
 	}
 	audio := speech.Audio{Rate: speechRate, Samples: make([]int16, len(sound)/2)}
 	for i := range audio.Samples {

@@ -17,6 +17,7 @@ import (
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
+	"lectern.dev/lectern/internal/mail"
 )
 
 // functions are the handlers of the deployables.
@@ -26,11 +27,19 @@ type functions struct {
 
 // functions gives every function the parts that it stands on here.
 func (h *House) functions() (f functions, err error) {
-	writer, err := h.models.writer()
+	all, err := h.models.ledger(h.pool)
 	if err != nil {
 		return f, err
 	}
-	speaker, err := h.models.speaker()
+	tenants, err := h.models.ledger(h.tenants)
+	if err != nil {
+		return f, err
+	}
+	writer, err := h.models.writer(all)
+	if err != nil {
+		return f, err
+	}
+	speaker, err := h.models.speaker(all)
 	if err != nil {
 		return f, err
 	}
@@ -50,18 +59,22 @@ func (h *House) functions() (f functions, err error) {
 	}
 	f.generate = generate.New(generate.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
 	f.ingest = ingest.New(ingest.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.render = render.New(render.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio})
+	f.render = render.New(render.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio, Meter: render.NewMeter(all)})
 	f.finalize = finalize.New(finalize.Deps{Callers: events, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.sweep = sweep.New(sweep.Deps{Callers: scheduler, Pool: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.sweep = sweep.New(sweep.Deps{Callers: scheduler, Pool: h.pool, Ledger: all, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	hasher, err := h.hasher()
 	if err != nil {
 		return f, err
 	}
-	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens), Hasher: hasher})
+	desk, err := account.NewDesk(account.Parts{DB: h.pool, Hasher: hasher, Mail: mail.Log{}, PublicURL: h.URL()})
+	if err != nil {
+		return f, err
+	}
+	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens, hasher), Hasher: hasher, Desk: desk})
 	f.courses = courses.New(courses.Deps{
 		DB: h.tenants, Bucket: h.bucket, Board: h.board,
-		Runner:      &job.Runner{DB: h.tenants, Queue: h.queue, Board: h.board},
-		Gate:        access.New(h.tenants, h.tokens),
+		Runner:      &job.Runner{DB: h.tenants, Queue: h.queue, Board: h.board, Limits: h.models.Limits.Jobs(), Afford: tenants.Afford},
+		Gate:        access.New(h.tenants, h.tokens, hasher),
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	})
 	return f, nil

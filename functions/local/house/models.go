@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 
+	"lectern.dev/lectern/functions/courses"
 	"lectern.dev/lectern/functions/generate"
-	"lectern.dev/lectern/internal/espeak"
+	"lectern.dev/lectern/functions/render"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
-	"lectern.dev/lectern/internal/openai"
+	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/speech"
 )
 
@@ -19,23 +21,31 @@ type Models struct {
 	BackupURL   string          `env:"BACKUP_BASE_URL"`     // the backup's server; empty: no backup
 	BackupKey   string          `env:"BACKUP_API_KEY"`      // secret
 	BackupModel string          `env:"BACKUP_MODEL"`        // who writes when the first cannot
+
+	// On this machine its owner pays: the limits keep a mistake from becoming dear.
+	Prices      string `env:"PRICES"`                                // see budget.Settings
+	SoftMicros  int64  `env:"BUDGET_SOFT_MICROS, default=80000000"`  // millionths of a US dollar
+	HardMicros  int64  `env:"BUDGET_HARD_MICROS, default=100000000"` // the same
+	CallsPerJob int64  `env:"BUDGET_CALLS_PER_JOB, default=500"`
+	Limits      courses.Limits
 }
 
-func (m Models) writer() (llm.Model, error) {
-	first, err := generate.NewModel(m.Writer)
+func (m Models) ledger(db postgres.Querier) (*budget.Ledger, error) {
+	settings := budget.Settings{Prices: m.Prices, SoftMicros: m.SoftMicros, HardMicros: m.HardMicros, CallsPerJob: m.CallsPerJob}
+	return settings.Open(db)
+}
+
+func (m Models) writer(ledger *budget.Ledger) (llm.Model, error) {
+	first, err := generate.NewModel(m.Writer, ledger)
 	if err != nil || m.BackupURL == "" {
 		return first, err
 	}
-	second, err := generate.NewModel(generate.OpenAI{BaseURL: m.BackupURL, APIKey: m.BackupKey, Model: m.BackupModel})
+	second, err := generate.NewModel(generate.OpenAI{BaseURL: m.BackupURL, APIKey: m.BackupKey, Model: m.BackupModel}, ledger)
 	return backed{first, second}, err
 }
 
-func (m Models) speaker() (speech.Speaker, error) {
-	if m.SpeechModel == "" {
-		return espeak.Speaker{}, nil
-	}
-	server, err := openai.New(openai.Config{BaseURL: m.Writer.BaseURL, APIKey: m.Writer.APIKey, SpeechModel: m.SpeechModel})
-	return openai.Speaker{Server: server}, err
+func (m Models) speaker(ledger *budget.Ledger) (speech.Speaker, error) {
+	return render.NewSpeaker(render.OpenAI{APIKey: m.Writer.APIKey, BaseURL: m.Writer.BaseURL, SpeechModel: m.SpeechModel}, ledger)
 }
 
 // backed asks a second model when the first is down or out of quota.
