@@ -40,7 +40,7 @@ func TestAxeFindsNothing(t *testing.T) {
 	for _, width := range []int64{390, 1440} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			t.Parallel()
-			tab := openTab(t, view{width: width})
+			tab := openTab(t, site, view{width: width})
 			call(t, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
 			for name, path := range lookedAt {
 				inspect := site + path
@@ -73,7 +73,7 @@ func axeBothSchemes(t *testing.T, tab context.Context, name string) {
 func TestPagesNeedNoScript(t *testing.T) {
 	t.Parallel()
 	site, _ := startSite(t)
-	tab := openTab(t, view{noScript: true, width: 390})
+	tab := openTab(t, site, view{noScript: true, width: 390})
 	act(t, tab, chromedp.Navigate(site+"/courses/"+courseID))
 	sees(t, tab, "What a router really does", "Encoding “Addresses", "See how far it is now", "Cancel")
 	act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID))

@@ -26,28 +26,32 @@ func (s *site) generate(r *http.Request) (string, error) {
 		}
 	}
 	id := r.PathValue("course")
-	err := s.api(r).write(r.Context(), http.MethodPost, "/v1/courses/"+url.PathEscape(id)+"/generations", r.PostFormValue("key"), b)
+	_, err := s.courses(r).write(r.Context(), http.MethodPost, "/v1/courses/"+url.PathEscape(id)+"/generations", r.PostFormValue("key"), b)
 	return "/courses/" + url.PathEscape(id), err
 }
 
 func (s *site) renderCourse(r *http.Request) (string, error) {
 	id := url.PathEscape(r.PathValue("course"))
-	return "/courses/" + id, s.api(r).write(r.Context(), http.MethodPost, "/v1/courses/"+id+"/renders", r.PostFormValue("key"), nil)
+	_, err := s.courses(r).write(r.Context(), http.MethodPost, "/v1/courses/"+id+"/renders", r.PostFormValue("key"), nil)
+	return "/courses/" + id, err
 }
 
 func (s *site) renderLesson(r *http.Request) (string, error) {
 	id := url.PathEscape(r.PathValue("lesson"))
-	return "/lessons/" + id, s.api(r).write(r.Context(), http.MethodPost, "/v1/lessons/"+id+"/renders", r.PostFormValue("key"), nil)
+	_, err := s.courses(r).write(r.Context(), http.MethodPost, "/v1/lessons/"+id+"/renders", r.PostFormValue("key"), nil)
+	return "/lessons/" + id, err
 }
 
 func (s *site) cancelJob(r *http.Request) (string, error) {
 	id := url.PathEscape(r.PathValue("job"))
-	return back(r), s.api(r).write(r.Context(), http.MethodDelete, "/v1/jobs/"+id, r.PostFormValue("key"), nil)
+	_, err := s.courses(r).write(r.Context(), http.MethodDelete, "/v1/jobs/"+id, r.PostFormValue("key"), nil)
+	return back(r), err
 }
 
 func (s *site) resumeJob(r *http.Request) (string, error) {
 	id := url.PathEscape(r.PathValue("job"))
-	return back(r), s.api(r).write(r.Context(), http.MethodPost, "/v1/jobs/"+id+"/resume", r.PostFormValue("key"), nil)
+	_, err := s.courses(r).write(r.Context(), http.MethodPost, "/v1/jobs/"+id+"/resume", r.PostFormValue("key"), nil)
+	return back(r), err
 }
 
 var ownPage = regexp.MustCompile(`^/((courses|lessons)/[a-z0-9_]+)?$`)

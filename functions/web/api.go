@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"lectern.dev/lectern/internal/course"
@@ -19,11 +20,23 @@ import (
 // lesson with its transcript stays far below.
 const maxAnswer = 16 << 20
 
-// api asks the courses function as the person whose request from is.
+// api asks a function as the person whose request from is.
 type api struct {
-	client *http.Client
-	base   *url.URL
-	from   *http.Request
+	site *site
+	base *url.URL
+	from *http.Request
+}
+
+// courses asks functions/courses.
+func (s *site) courses(r *http.Request) api { return api{s, s.deps.Courses, r} }
+
+// accounts asks functions/auth.
+func (s *site) accounts(r *http.Request) api { return api{s, s.deps.Auth, r} }
+
+// answer is what the API said, when that is a success.
+type answer struct {
+	header http.Header
+	body   []byte
 }
 
 // list is how the API answers with lists.
@@ -51,6 +64,9 @@ func (s source) Label() string {
 	}
 	return s.Name
 }
+
+// Arriving tells whether it is on its way and no job reads it yet.
+func (s source) Arriving() bool { return s.State == "uploading" || s.State == "queued" }
 
 // brief says what course the agents shall write.
 type brief struct {
@@ -98,41 +114,52 @@ func (a api) questions(ctx context.Context, lesson string) ([]course.Question, e
 }
 
 // write sends a change. The key makes a form that is sent twice one change.
-func (a api) write(ctx context.Context, method, path, key string, body any) error {
-	var reader io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		reader = bytes.NewReader(encoded)
+func (a api) write(ctx context.Context, method, path, key string, body any) (answer, error) {
+	if body == nil {
+		return a.send(ctx, method, path, key, nil)
 	}
-	_, err := a.send(ctx, method, path, key, reader)
-	return err
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return answer{}, err
+	}
+	return a.send(ctx, method, path, key, bytes.NewReader(encoded))
 }
 
 func get[T any](ctx context.Context, a api, path string) (T, error) {
-	var out T
-	body, err := a.send(ctx, http.MethodGet, path, "", nil)
+	got, err := a.send(ctx, http.MethodGet, path, "", nil)
 	if err != nil {
-		return out, err
+		var none T
+		return none, err
 	}
-	err = json.Unmarshal(body, &out)
+	return decode[T](got)
+}
+
+func decode[T any](a answer) (out T, err error) {
+	err = json.Unmarshal(a.body, &out)
 	return out, err
+}
+
+// allowed forgives that the person's role may not see a part of a page: it is left out.
+func allowed(err error) error {
+	if fault.Is(err, fault.Denied) {
+		return nil
+	}
+	return err
 }
 
 // send asks and reads the whole answer; an answer that is no success is an error
 // of the kind that its status stands for.
-func (a api) send(ctx context.Context, method, path, key string, body io.Reader) ([]byte, error) {
+func (a api) send(ctx context.Context, method, path, key string, body io.Reader) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, method, a.base.String()+path, body)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	for _, name := range []string{"Cookie", "Authorization", "Traceparent"} {
+	for _, name := range []string{"Cookie", "Authorization", "Traceparent", "User-Agent"} {
 		q.Header[name] = a.from.Header[name]
 	}
+	a.site.vouch(ctx, q, &url.URL{Path: q.URL.Path})
 	q.Header.Set("X-Request-Id", edge.RequestID(ctx))
 	q.Header.Set("Accept", "application/json")
 	if body != nil {
@@ -141,19 +168,19 @@ func (a api) send(ctx context.Context, method, path, key string, body io.Reader)
 	if key != "" {
 		q.Header.Set("Idempotency-Key", key)
 	}
-	answer, err := a.client.Do(q)
+	got, err := a.site.client.Do(q)
 	if err != nil {
-		return nil, unreachable(err)
+		return answer{}, unreachable(err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	defer got.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(got.Body, maxAnswer))
 	if err != nil {
-		return nil, unreachable(err)
+		return answer{}, unreachable(err)
 	}
-	if answer.StatusCode/100 != 2 {
-		return nil, refusal(answer.StatusCode, text)
+	if got.StatusCode/100 != 2 {
+		return answer{}, refusal(got, text)
 	}
-	return text, nil
+	return answer{got.Header, text}, nil
 }
 
 func unreachable(err error) error {
@@ -179,10 +206,15 @@ var kinds = map[int]fault.Kind{
 
 // refusal turns an answer that is no success into an error with the problem's own
 // sentence; edge.ProblemOf finds the whole problem in it again.
-func refusal(status int, body []byte) error {
+func refusal(answer *http.Response, body []byte) error {
 	var p edge.Problem
+	status := answer.StatusCode
 	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
 		return unreachable(&edge.Problem{Status: status, Title: http.StatusText(status), Detail: "an answer that is no problem document"})
 	}
-	return fault.Wrap(kinds[status], &p, "%s", p.Detail)
+	err := fault.Wrap(kinds[status], &p, "%s", p.Detail)
+	if seconds, wrong := strconv.Atoi(answer.Header.Get("Retry-After")); wrong == nil && seconds > 0 {
+		err.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -49,10 +51,11 @@ type view struct {
 	width    int64
 	dark     bool
 	noScript bool
+	as       string // who is signed in, of fakeAuth.people; "": the owner; "nobody"
 }
 
-// openTab gives a tab with storage of its own.
-func openTab(t *testing.T, v view) context.Context {
+// openTab gives a tab with storage of its own, in which somebody is signed in.
+func openTab(t *testing.T, site string, v view) context.Context {
 	t.Helper()
 	if chromium == nil {
 		if os.Getenv("CI") != "" {
@@ -69,8 +72,17 @@ func openTab(t *testing.T, v view) context.Context {
 	}
 	call(t, tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: 900, DeviceScaleFactor: 1, Mobile: v.width < 600})
 	setScheme(t, tab, v.dark)
+	if v.as != "nobody" {
+		signAs(t, tab, site, cmp.Or(v.as, "owner"))
+	}
 	call(t, tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: v.noScript})
 	return tab
+}
+
+// signAs gives the tab the cookie of a person.
+func signAs(t *testing.T, tab context.Context, site, name string) {
+	t.Helper()
+	call(t, tab, network.SetCookie, network.SetCookieParams{Name: "lectern", Value: name, URL: site + "/", HTTPOnly: new(true)})
 }
 
 // setScheme chooses light or dark, and a reader who wants nothing to move.

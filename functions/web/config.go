@@ -3,15 +3,18 @@ package web
 import (
 	"fmt"
 	"net/url"
+
+	"lectern.dev/lectern/internal/edge"
 )
 
 // Config is what web reads from its environment. URLs are absolute, such as
 // https://courses-abc123.run.app, without a path.
 type Config struct {
 	CoursesURL  string `env:"COURSES_URL, required"` // where functions/courses answers
-	AuthURL     string `env:"AUTH_URL"`              // where functions/auth answers; empty: /v1/auth/ is not served
+	AuthURL     string `env:"AUTH_URL, required"`    // where functions/auth answers
 	ChatURL     string `env:"CHAT_URL"`              // where functions/chat answers; empty: /v1/chat/ is not served
-	MediaOrigin string `env:"MEDIA_ORIGIN"`          // origin that videos are played from, such as https://storage.googleapis.com; empty: this one
+	MediaOrigin string `env:"MEDIA_ORIGIN"`          // origin that videos are played from and documents are sent to, such as https://storage.googleapis.com; empty: this one
+	Front       edge.Front
 }
 
 // origin checks that raw is scheme and host alone; an empty raw gives nil.

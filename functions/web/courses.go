@@ -14,6 +14,8 @@ import (
 
 // coursesPage is the list of courses.
 type coursesPage struct {
+	Me      *person
+	New     form
 	Courses []courseCard
 	Next    string // cursor of the next page; empty on the last
 	Later   bool   // whether this is not the first page
@@ -27,22 +29,29 @@ type courseCard struct {
 }
 
 func (s *site) showCourses(r *http.Request) (string, any, error) {
-	ctx, api := r.Context(), s.api(r)
+	view, err := s.coursesPage(r)
+	return "courses", view, err
+}
+
+func (s *site) coursesPage(r *http.Request) (coursesPage, error) {
+	ctx, api, me := r.Context(), s.courses(r), visitor(r.Context())
 	cursor := r.URL.Query().Get("cursor")
 	all, err := api.courses(ctx, cursor)
 	if err != nil {
-		return "", nil, err
+		return coursesPage{}, err
 	}
-	view := coursesPage{Courses: make([]courseCard, len(all.Items)), Next: all.NextCursor, Later: cursor != ""}
+	view := coursesPage{Me: me, New: newCourseForm(), Courses: make([]courseCard, len(all.Items)), Next: all.NextCursor, Later: cursor != ""}
 	jobs := make([][]job.Job, len(all.Items))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, c := range all.Items {
 		group.Go(func() (err error) { view.Courses[i].Course, err = api.course(ctx, c.ID); return there(err) })
-		group.Go(func() (err error) { jobs[i], err = api.jobs(ctx, c.ID); return there(err) })
+		if me.Writes() {
+			group.Go(func() (err error) { jobs[i], err = api.jobs(ctx, c.ID); return there(allowed(err)) })
+		}
 	}
 	if err := group.Wait(); err != nil {
-		return "", nil, err
+		return coursesPage{}, err
 	}
 	for i := range view.Courses {
 		card := &view.Courses[i]
@@ -50,7 +59,7 @@ func (s *site) showCourses(r *http.Request) (string, any, error) {
 		card.Jobs, _ = news(jobs[i], namesOf(card.Course, nil))
 	}
 	view.Courses = slices.DeleteFunc(view.Courses, func(c courseCard) bool { return c.ID == "" })
-	return "courses", view, nil
+	return view, nil
 }
 
 // there forgives that a course was deleted after it was listed: it is left out.
@@ -63,22 +72,26 @@ func there(err error) error {
 
 // coursePage is one course.
 type coursePage struct {
+	Me *person
 	course.Course
 	count
 	Sources []source
 	Jobs    []jobView // what is going on, and what failed and was not tried again
 	Past    []jobView
 	Busy    bool // whether the course is being written or rendered as a whole
+	Here    bool // whether documents are sent to this origin
 }
 
 func (s *site) showCourse(r *http.Request) (string, any, error) {
-	ctx, api, id := r.Context(), s.api(r), r.PathValue("course")
-	var view coursePage
+	ctx, api, id := r.Context(), s.courses(r), r.PathValue("course")
+	view := coursePage{Me: visitor(ctx), Here: s.deps.Media == nil}
 	var jobs []job.Job
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { view.Course, err = api.course(ctx, id); return err })
-	group.Go(func() (err error) { view.Sources, err = api.sources(ctx, id); return err })
-	group.Go(func() (err error) { jobs, err = api.jobs(ctx, id); return err })
+	if view.Me.Writes() {
+		group.Go(func() (err error) { view.Sources, err = api.sources(ctx, id); return allowed(err) })
+		group.Go(func() (err error) { jobs, err = api.jobs(ctx, id); return allowed(err) })
+	}
 	if err := group.Wait(); err != nil {
 		return "", nil, err
 	}

@@ -31,7 +31,7 @@ func (s *site) wholeAPI(r *http.Request) (document, error) {
 			continue
 		}
 		group.Go(func() (err error) {
-			parts[i], err = get[document](ctx, api{s.client, f.at, r}, "/openapi.json")
+			parts[i], err = get[document](ctx, api{s, f.at, r}, "/openapi.json")
 			return err
 		})
 	}

@@ -39,13 +39,14 @@ type fakeAPI struct {
 	left    chan struct{}     // gets a value when a stream has been left
 
 	noStreams bool
+	auth      fakeAuth
 }
 
 func newFakeAPI(media string) *fakeAPI {
 	c := homeNetworks()
 	f := &fakeAPI{
 		course: c, lessons: map[string]course.Lesson{}, slides: routerSlides(), asks: routerQuestions(), sources: sources, jobs: homeJobs(),
-		moves: make(chan edge.Message), left: make(chan struct{}, 64),
+		moves: make(chan edge.Message), left: make(chan struct{}, 64), auth: newFakeAuth(),
 	}
 	for _, l := range lessons(c) {
 		f.lessons[l.ID] = course.Lesson{ID: l.ID, CourseID: c.ID, Title: l.Title, VideoState: l.VideoState, CreatedAt: now, UpdatedAt: now}
@@ -63,12 +64,12 @@ func (f *fakeAPI) change(do func()) {
 
 func (f *fakeAPI) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/courses", f.answer(func(*http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/courses", f.needing("learner", func(*http.Request) (any, error) {
 		bare := f.course
 		bare.Modules = nil
 		return list[course.Course]{Items: append([]course.Course{bare, {ID: "crs_gone", Title: "Deleted a moment ago"}}, f.others...)}, nil
 	}))
-	mux.HandleFunc("GET /v1/courses/{id}", f.answer(func(r *http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/courses/{id}", f.needing("learner", func(r *http.Request) (any, error) {
 		for _, c := range append(f.others, f.course) {
 			if c.ID == r.PathValue("id") {
 				return c, nil
@@ -76,10 +77,10 @@ func (f *fakeAPI) handler() http.Handler {
 		}
 		return nil, fault.New(fault.NotFound, "There is no course %s.", r.PathValue("id"))
 	}))
-	mux.HandleFunc("GET /v1/courses/{id}/sources", f.answer(func(*http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/courses/{id}/sources", f.needing("author", func(*http.Request) (any, error) {
 		return list[map[string]any]{Items: f.sources}, nil
 	}))
-	mux.HandleFunc("GET /v1/courses/{id}/jobs", f.answer(func(r *http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/courses/{id}/jobs", f.needing("author", func(r *http.Request) (any, error) {
 		var own []job.Job
 		for _, j := range f.jobs {
 			if j.CourseID == r.PathValue("id") {
@@ -88,23 +89,23 @@ func (f *fakeAPI) handler() http.Handler {
 		}
 		return list[job.Job]{Items: own}, nil
 	}))
-	mux.HandleFunc("GET /v1/lessons/{id}", f.answer(func(r *http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/lessons/{id}", f.needing("learner", func(r *http.Request) (any, error) {
 		l, ok := f.lessons[r.PathValue("id")]
 		if !ok {
 			return nil, fault.New(fault.NotFound, "There is no lesson %s.", r.PathValue("id"))
 		}
 		return l, nil
 	}))
-	mux.HandleFunc("GET /v1/lessons/{id}/slides", f.answer(func(r *http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/lessons/{id}/slides", f.needing("learner", func(r *http.Request) (any, error) {
 		if r.PathValue("id") == "les_fix" {
 			return list[course.Slide]{}, nil
 		}
 		return list[course.Slide]{Items: f.slides}, nil
 	}))
-	mux.HandleFunc("GET /v1/lessons/{id}/questions", f.answer(func(*http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/lessons/{id}/questions", f.needing("author", func(*http.Request) (any, error) {
 		return list[course.Question]{Items: f.asks}, nil
 	}))
-	mux.HandleFunc("GET /v1/jobs/{id}", f.answer(func(r *http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/jobs/{id}", f.needing("author", func(r *http.Request) (any, error) {
 		for _, j := range f.jobs {
 			if j.ID == r.PathValue("id") {
 				return j, nil
@@ -113,6 +114,13 @@ func (f *fakeAPI) handler() http.Handler {
 		return nil, fault.New(fault.NotFound, "There is no job %s.", r.PathValue("id"))
 	}))
 	mux.HandleFunc("GET /v1/jobs/{id}/events", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		_, err := f.as(r)
+		f.mu.Unlock()
+		if err != nil {
+			problem(w, r, err)
+			return
+		}
 		if f.noStreams {
 			http.NotFound(w, r)
 			return
@@ -142,15 +150,24 @@ func (f *fakeAPI) handler() http.Handler {
 			"post":{"tags":["courses"],"summary":"Make a course","responses":{"201":{"description":"Made"}}}}},
 			"components":{"schemas":{"Page":{"type":"object"},"Problem":{"type":"object"}}}}`), nil
 	}))
-	mux.HandleFunc("/", f.answer(func(r *http.Request) (any, error) {
-		if r.Method == http.MethodGet {
-			return nil, fault.New(fault.NotFound, "There is nothing at this address.")
-		}
-		body, _ := io.ReadAll(r.Body)
-		f.writes = append(f.writes, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), body)))
-		return map[string]string{"id": "job_new"}, nil
-	}))
-	return edge.HTTP(mux, edge.Options{})
+	mux.HandleFunc("/", f.needing("author", f.written))
+	return edge.HTTP(mux, edge.Options{Front: edge.Front{GatewayKeys: []string{gatewayKey}}})
+}
+
+// written notes a change, and refuses it where the test says so.
+func (f *fakeAPI) written(r *http.Request) (any, error) {
+	if r.Method == http.MethodGet {
+		return nil, fault.New(fault.NotFound, "There is nothing at this address.")
+	}
+	body, _ := io.ReadAll(r.Body)
+	f.writes = append(f.writes, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s", r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), body)), " "))
+	if err := f.auth.refuse[r.Method+" "+r.URL.Path]; err != nil {
+		return nil, err
+	}
+	if r.URL.Path == "/v1/courses" {
+		return course.Course{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}, nil
+	}
+	return map[string]string{"id": "job_new"}, nil
 }
 
 // answer locks, and writes what do gives as JSON or as a problem.
@@ -179,13 +196,24 @@ func startSite(t testing.TB) (site string, api *fakeAPI) {
 	t.Helper()
 	bucket := startBucket(t)
 	api = newFakeAPI(bucket)
-	courses := httptest.NewServer(api.handler())
-	server := httptest.NewServer(New(Deps{Courses: mustURL(t, courses.URL), Media: mustURL(t, bucket)}))
-	t.Cleanup(courses.Close)
+	deps := api.serve(t)
+	deps.Media = mustURL(t, bucket)
+	server := httptest.NewServer(New(deps))
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	t.Cleanup(courses.CloseClientConnections)
 	return server.URL, api
+}
+
+// serve puts the functions on ports of their own.
+func (f *fakeAPI) serve(t testing.TB) Deps {
+	deps := Deps{Front: edge.Front{GatewayKeys: []string{gatewayKey}}}
+	for at, handler := range map[**url.URL]http.Handler{&deps.Courses: f.handler(), &deps.Auth: f.authHandler()} {
+		server := httptest.NewServer(handler)
+		t.Cleanup(server.Close)
+		t.Cleanup(server.CloseClientConnections)
+		*at = mustURL(t, server.URL)
+	}
+	return deps
 }
 
 func mustURL(t testing.TB, raw string) *url.URL {

@@ -24,5 +24,5 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
-	return New(Deps{Courses: courses, Auth: auth, Chat: chat, Media: media}), nil
+	return New(Deps{Courses: courses, Auth: auth, Chat: chat, Media: media, Front: c.Front}), nil
 }

@@ -13,16 +13,19 @@ import (
 // gateway passes requests on to the function at target, so that pages and API
 // share one origin and the person's cookie. What a function streams is passed on
 // at once: ReverseProxy flushes every write of an event stream.
-func gateway(target *url.URL, transport http.RoundTripper) http.Handler {
+func (s *site) gateway(target *url.URL) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		proxy := &httputil.ReverseProxy{
-			Transport: transport,
-			Rewrite:   func(p *httputil.ProxyRequest) { rewrite(p, target) },
+			Transport: s.deps.Transport,
+			Rewrite:   func(p *httputil.ProxyRequest) { s.rewrite(p, target) },
 			ModifyResponse: func(answer *http.Response) error {
 				for name := range w.Header() { // set by our own edge already; twice would be two values
 					answer.Header.Del(name)
+				}
+				if answer.Header.Get("Cache-Control") == "" {
+					answer.Header.Set("Cache-Control", "no-store") // it may be about somebody
 				}
 				if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
 					edge.LongLived(w)
@@ -38,15 +41,38 @@ func gateway(target *url.URL, transport http.RoundTripper) http.Handler {
 	})
 }
 
-// rewrite points the request at the function. Whether a page of another site sent
-// it has been checked at our own door; the function, which has another host name,
-// could only judge it wrongly.
-func rewrite(p *httputil.ProxyRequest, target *url.URL) {
+// passed are the headers of a request that functions are told. What else a client
+// sends stays outside: whose request it is, by which host name and over which line
+// it came, is not for the client to say (X-Forwarded-*, X-Lectern-Client, …).
+// Whether a page of another site sent it has been checked at our own door; the
+// function, which has another host name, could only judge it wrongly (Origin,
+// Sec-Fetch-Site).
+var passed = []string{
+	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Encoding", "Content-Type", "Cookie",
+	"Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer", "Range", "Traceparent", "User-Agent",
+}
+
+// rewrite points the request at the function.
+func (s *site) rewrite(p *httputil.ProxyRequest, target *url.URL) {
 	p.SetURL(target)
-	p.SetXForwarded()
-	p.Out.Header.Del("Origin")
-	p.Out.Header.Del("Sec-Fetch-Site")
+	p.Out.Header = http.Header{}
+	for _, name := range passed {
+		if values, ok := p.In.Header[http.CanonicalHeaderKey(name)]; ok {
+			p.Out.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
 	p.Out.Header.Set("X-Request-Id", edge.RequestID(p.In.Context()))
+	s.vouch(p.In.Context(), p.Out, p.In.URL)
+}
+
+// vouch tells the function whose request this is. The path that is signed is the one
+// that the function sees, whatever its address begins with.
+func (s *site) vouch(ctx context.Context, out *http.Request, path *url.URL) {
+	key := ""
+	if len(s.deps.Front.GatewayKeys) > 0 {
+		key = s.deps.Front.GatewayKeys[0]
+	}
+	edge.SignClient(&http.Request{Method: out.Method, URL: path, Header: out.Header}, key, edge.ClientAddress(ctx))
 }
 
 // endWhenDraining ends a stream when the process is told to stop, so that the

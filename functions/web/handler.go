@@ -16,10 +16,13 @@ const maxBody = 8 << 20
 // Deps are what web stands on.
 type Deps struct {
 	Transport http.RoundTripper // carries requests to the other functions; nil: a pool of connections
-	Courses   *url.URL          // where they answer: scheme and host
-	Auth      *url.URL          // nil: not there, its addresses answer 404
-	Chat      *url.URL          // nil: the same
-	Media     *url.URL          // origin that videos are played from; nil: this one
+	Courses   *url.URL          // where they answer: scheme, host, and what their paths begin with
+	Auth      *url.URL
+	Chat      *url.URL // nil: not there, its addresses answer 404
+	Media     *url.URL // origin that videos are played from and documents are sent to; nil: this one
+	// Front says where a client's address stands. The first of its keys is what the
+	// functions know us by; requests to us are not signed.
+	Front edge.Front
 }
 
 // site answers pages.
@@ -43,41 +46,104 @@ func New(d Deps) http.Handler {
 		pages:  parsePages(files),
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.page(s.showCourses))
-	mux.Handle("GET /courses/{course}", s.page(s.showCourse))
-	mux.Handle("GET /lessons/{lesson}", s.page(s.showLesson))
-	mux.Handle("GET /docs", s.page(s.showDocs))
-	mux.Handle("POST /courses/{course}/generations", s.act(s.generate))
-	mux.Handle("POST /courses/{course}/renders", s.act(s.renderCourse))
-	mux.Handle("POST /lessons/{lesson}/renders", s.act(s.renderLesson))
-	mux.Handle("POST /jobs/{job}/cancel", s.act(s.cancelJob))
-	mux.Handle("POST /jobs/{job}/resume", s.act(s.resumeJob))
+	s.routeDoor(mux)
+	s.routePages(mux)
+	s.routeForms(mux)
+	s.routeAPI(mux)
 	mux.Handle("GET /static/", files)
 	mux.HandleFunc("GET /favicon.ico", files.byName["icon.svg"].serve)
+	mux.Handle("/", s.anybody(s.page(func(*http.Request) (string, any, error) {
+		return "", nil, fault.New(fault.NotFound, "There is no page at this address.")
+	})))
+	return edge.HTTP(s.secure(mux), edge.Options{MaxBody: maxBody, Front: edge.Front{TrustedHops: d.Front.TrustedHops}})
+}
+
+// routeDoor are the pages for who is not signed in yet.
+func (s *site) routeDoor(mux *http.ServeMux) {
+	mux.Handle("GET /sign-in", s.anybody(s.answers(s.showSignIn)))
+	mux.Handle("POST /sign-in", s.answers(s.signIn))
+	mux.Handle("GET /sign-in/link", s.secretPage(oneTimePage))
+	mux.Handle("POST /sign-in/link", s.answers(s.signInOnce))
+	mux.Handle("GET /sign-up", s.anybody(s.page(func(*http.Request) (string, any, error) { return "enter", signUpPage(), nil })))
+	mux.Handle("POST /sign-up", s.answers(s.signUp))
+	mux.Handle("GET /sign-up/sent", s.page(s.showSent))
+	mux.Handle("GET /sign-up/confirm", s.secretPage(confirmPage))
+	mux.Handle("POST /sign-up/confirm", s.answers(s.confirm))
+	mux.Handle("GET /invitation", s.secretPage(invitationPage))
+	mux.Handle("POST /invitation", s.answers(s.acceptInvitation))
+	mux.Handle("GET /reset", s.secretPage(resetPage))
+	mux.Handle("POST /reset", s.answers(s.reset))
+	mux.Handle("POST /resets", s.answers(s.askReset))
+	mux.Handle("GET /reset/sent", s.page(s.showResetSent))
+	mux.Handle("POST /sign-out", s.answers(s.signOut))
+}
+
+// routePages are the pages for members.
+func (s *site) routePages(mux *http.ServeMux) {
+	mux.Handle("GET /{$}", s.members(s.page(s.showCourses)))
+	mux.Handle("GET /courses/{course}", s.members(s.page(s.showCourse)))
+	mux.Handle("GET /lessons/{lesson}", s.members(s.page(s.showLesson)))
+	mux.Handle("GET /account", s.members(s.page(s.showAccount)))
+	mux.Handle("GET /organization", s.members(s.page(s.showOrganization)))
+	mux.Handle("GET /budget", s.members(s.page(s.showBudget)))
+	mux.Handle("GET /organizations", s.members(s.page(s.showOrganizations)))
+	mux.Handle("GET /docs", s.anybody(s.page(s.showDocs)))
+}
+
+// routeForms are what the members' pages send.
+func (s *site) routeForms(mux *http.ServeMux) {
+	for path, do := range map[string]func(*http.Request) (string, error){
+		"/courses/{course}/generations":                 s.generate,
+		"/courses/{course}/renders":                     s.renderCourse,
+		"/lessons/{lesson}/renders":                     s.renderLesson,
+		"/jobs/{job}/cancel":                            s.cancelJob,
+		"/jobs/{job}/resume":                            s.resumeJob,
+		"/account/sign-ins/{sign_in}/end":               s.endSignIn,
+		"/organization/members/{user}/remove":           s.removeMember,
+		"/organization/members/{user}/role":             s.changeRole,
+		"/organization/invitations/{invitation}/revoke": s.revokeInvitation,
+		"/organization/credentials/{credential}/revoke": s.revokeCredential,
+	} {
+		mux.Handle("POST "+path, s.members(s.act(do)))
+	}
+	for path, do := range map[string]handler{
+		"/courses":                             s.createCourse,
+		"/account/name":                        s.rename,
+		"/account/password":                    s.changePassword,
+		"/account/sign-out-everywhere":         s.signOutEverywhere,
+		"/organization/members":                s.invite,
+		"/organization/credentials":            s.createCredential,
+		"/organizations/{organization}/budget": s.setBudget,
+	} {
+		mux.Handle("POST "+path, s.members(s.answers(do)))
+	}
+}
+
+// routeAPI is the gateway to the functions, and the document of them all.
+func (s *site) routeAPI(mux *http.ServeMux) {
 	mux.HandleFunc("GET /openapi.json", s.serveOpenAPI)
-	mux.Handle("/v1/", gateway(d.Courses, d.Transport))
-	for path, target := range map[string]*url.URL{"/v1/auth/": d.Auth, "/v1/budget": d.Auth, "/v1/chat/": d.Chat, "/v1/models": d.Chat} {
+	for path, target := range map[string]*url.URL{
+		"/v1/":      s.deps.Courses,
+		"/v1/auth/": s.deps.Auth, "/v1/budget": s.deps.Auth, "/v1/budget/": s.deps.Auth, "/v1/organizations": s.deps.Auth, "/v1/organizations/": s.deps.Auth,
+		"/v1/chat/": s.deps.Chat, "/v1/models": s.deps.Chat,
+	} {
 		if target == nil {
 			mux.HandleFunc(path, notServed)
 			continue
 		}
-		mux.Handle(path, gateway(target, d.Transport))
+		mux.Handle(path, s.gateway(target))
 	}
-	mux.Handle("/", s.page(func(*http.Request) (string, any, error) {
-		return "", nil, fault.New(fault.NotFound, "There is no page at this address.")
-	}))
-	return edge.HTTP(s.secure(mux), edge.Options{MaxBody: maxBody})
 }
 
 // secure lets pages load what this site serves and nothing else; only videos may
-// come from the bucket's origin. There is no inline script or style, and script
+// come from the bucket's origin, and documents go there. There is no inline script or style, and script
 // cannot turn text into HTML (trusted types without any policy).
 func (s *site) secure(next http.Handler) http.Handler {
 	media := ""
 	if s.deps.Media != nil {
 		media = " " + s.deps.Media.String()
 	}
-	policy := "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; " +
+	policy := "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'" + media + "; " +
 		"img-src 'self'" + media + "; media-src 'self'" + media + "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
 		"require-trusted-types-for 'script'; trusted-types 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -102,5 +168,3 @@ func transport() *http.Transport {
 func notServed(w http.ResponseWriter, r *http.Request) {
 	problem(w, r, fault.New(fault.NotFound, "This part of Lectern is not served here."))
 }
-
-func (s *site) api(r *http.Request) api { return api{s.client, s.deps.Courses, r} }

@@ -21,13 +21,15 @@ import (
 	"lectern.dev/lectern/internal/job"
 )
 
-// fetch gives an answer of the site and its body.
+// fetch gives an answer of the site and its body, to the owner unless the headers
+// have another cookie.
 func fetch(t *testing.T, method, address string, body io.Reader, headers ...string) (*http.Response, string) {
 	t.Helper()
 	q, err := http.NewRequestWithContext(t.Context(), method, address, body)
 	if err != nil {
 		t.Fatal(err)
 	}
+	q.Header.Set("Cookie", "lectern=owner")
 	for i := 0; i < len(headers); i += 2 {
 		q.Header.Set(headers[i], headers[i+1])
 	}
@@ -129,9 +131,8 @@ func TestLessonShowsFilmArticleQuestionsAndEvidence(t *testing.T) {
 	// Where no other origin plays videos, this one does, whatever it is called.
 	beside := httptest.NewRecorder()
 	request := httptest.NewRequest("GET", "http://forwarded:1234/lessons/"+lessonID, nil)
-	courses := httptest.NewServer(api.handler())
-	defer courses.Close()
-	New(Deps{Courses: mustURL(t, courses.URL)}).ServeHTTP(beside, request)
+	request.Header.Set("Cookie", "lectern=owner")
+	New(api.serve(t)).ServeHTTP(beside, request)
 	wants(t, beside.Body.String(), ` src="/video.mp4"`, ` src="/captions.vtt"`, ` poster="/poster.jpg"`, `href="/video.mp4#t=`)
 
 	api.change(func() { l := api.lessons[lessonID]; l.Video.Current = false; api.jobs = nil })
@@ -205,10 +206,13 @@ func TestErrorsAreTold(t *testing.T) {
 		}
 	}
 
-	silent := New(Deps{Transport: http.DefaultTransport, Courses: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}})
+	nowhere := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+	silent := New(Deps{Transport: http.DefaultTransport, Courses: nowhere, Auth: nowhere})
 	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/v1/courses": "application/problem+json", "/openapi.json": "application/problem+json"} {
 		w := httptest.NewRecorder()
-		silent.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		q := httptest.NewRequest("GET", path, nil)
+		q.Header.Set("Cookie", "lectern=owner")
+		silent.ServeHTTP(w, q)
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Content-Type") != kind || !strings.Contains(w.Body.String(), "does not answer right now") {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
@@ -256,7 +260,7 @@ func TestStaticFilesAreKeptForEver(t *testing.T) {
 func TestGateway(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
-	answer, body := fetch(t, "GET", site+"/v1/courses/crs_home/jobs", nil, "Cookie", "session=s", "X-Request-Id", "abcdef-123456", "Origin", site)
+	answer, body := fetch(t, "GET", site+"/v1/courses/crs_home/jobs", nil, "Cookie", "lectern=owner; other=s", "X-Request-Id", "abcdef-123456", "Origin", site)
 	var jobs list[job.Job]
 	if err := json.Unmarshal([]byte(body), &jobs); err != nil || len(jobs.Items) != 4 {
 		t.Fatalf("%d %s: %v", answer.StatusCode, body, err)
@@ -268,7 +272,7 @@ func TestGateway(t *testing.T) {
 	}
 	api.change(func() {
 		seen := api.seen[len(api.seen)-1]
-		if seen.Get("Cookie") != "session=s" || seen.Get("X-Request-Id") != "abcdef-123456" || seen.Get("Origin") != "" {
+		if seen.Get("Cookie") != "lectern=owner; other=s" || seen.Get("X-Request-Id") != "abcdef-123456" || seen.Get("Origin") != "" {
 			t.Errorf("passed on: %v", seen)
 		}
 	})
@@ -285,6 +289,7 @@ func TestGatewayStreamsAtOnceAndLeaves(t *testing.T) {
 	site, api := startSite(t)
 	ctx, leave := context.WithCancel(t.Context())
 	q, _ := http.NewRequestWithContext(ctx, "GET", site+"/v1/jobs/job_render/events", nil)
+	q.Header.Set("Cookie", "lectern=owner")
 	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
 		t.Fatal(err)
@@ -310,8 +315,7 @@ func TestGatewayStreamsAtOnceAndLeaves(t *testing.T) {
 func TestGatewayEndsStreamsWhenTheProcessStops(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI("")
-	courses := httptest.NewServer(api.handler())
-	t.Cleanup(courses.Close)
+	deps := api.serve(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -319,9 +323,11 @@ func TestGatewayEndsStreamsWhenTheProcessStops(t *testing.T) {
 	running, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() {
-		stopped <- edge.Serve(running, listener, New(Deps{Courses: mustURL(t, courses.URL)}))
+		stopped <- edge.Serve(running, listener, New(deps))
 	}()
-	answer, err := http.Get("http://" + listener.Addr().String() + "/v1/jobs/job_render/events")
+	q, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+listener.Addr().String()+"/v1/jobs/job_render/events", nil)
+	q.Header.Set("Cookie", "lectern=owner")
+	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,6 +390,7 @@ func TestOpenAPIOfTheWhole(t *testing.T) {
 
 func TestBuildReportsEverySetting(t *testing.T) {
 	t.Setenv("COURSES_URL", "courses")
+	t.Setenv("AUTH_URL", "https://auth.example")
 	t.Setenv("MEDIA_ORIGIN", "https://storage.googleapis.com/bucket")
 	_, err := Build(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "COURSES_URL") || !strings.Contains(err.Error(), "MEDIA_ORIGIN") {

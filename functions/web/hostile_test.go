@@ -94,7 +94,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	api.fillWith(texts)
 	t.Logf("%d texts", len(texts))
 
-	tab := openTab(t, view{})
+	tab := openTab(t, site, view{})
 	call(t, tab, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
 	var mu sync.Mutex
 	var foreign []string

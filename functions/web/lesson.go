@@ -13,6 +13,7 @@ import (
 
 // lessonPage is one lesson.
 type lessonPage struct {
+	Me *person
 	course.Lesson
 	Course         course.Course
 	Module         course.Module
@@ -58,14 +59,16 @@ type questionView struct {
 }
 
 func (s *site) showLesson(r *http.Request) (string, any, error) {
-	ctx, api, id := r.Context(), s.api(r), r.PathValue("lesson")
-	var view lessonPage
+	ctx, api, id := r.Context(), s.courses(r), r.PathValue("lesson")
+	view := lessonPage{Me: visitor(ctx)}
 	var slides []course.Slide
 	var questions []course.Question
 	group, reading := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { view.Lesson, err = api.lesson(reading, id); return err })
 	group.Go(func() (err error) { slides, err = api.slides(reading, id); return err })
-	group.Go(func() (err error) { questions, err = api.questions(reading, id); return err })
+	if view.Me.Writes() { // they carry their answers
+		group.Go(func() (err error) { questions, err = api.questions(reading, id); return allowed(err) })
+	}
 	if err := group.Wait(); err != nil {
 		return "", nil, err
 	}
@@ -73,8 +76,10 @@ func (s *site) showLesson(r *http.Request) (string, any, error) {
 	var jobs []job.Job
 	group, reading = errgroup.WithContext(ctx)
 	group.Go(func() (err error) { view.Course, err = api.course(reading, view.CourseID); return err })
-	group.Go(func() (err error) { sources, err = api.sources(reading, view.CourseID); return err })
-	group.Go(func() (err error) { jobs, err = api.jobs(reading, view.CourseID); return err })
+	if view.Me.Writes() {
+		group.Go(func() (err error) { sources, err = api.sources(reading, view.CourseID); return allowed(err) })
+		group.Go(func() (err error) { jobs, err = api.jobs(reading, view.CourseID); return allowed(err) })
+	}
 	if err := group.Wait(); err != nil {
 		return "", nil, err
 	}
@@ -85,6 +90,10 @@ func (s *site) showLesson(r *http.Request) (string, any, error) {
 	names := namesOf(view.Course, nil)
 	for _, s := range sources {
 		names[s.ID] = s.Label()
+	}
+	names[""] = "A source that was removed"
+	if sources == nil { // not for a learner to see
+		names[""] = "Source"
 	}
 	view.place()
 	view.References = named(view.Citations, names)
@@ -143,7 +152,7 @@ func named(list []course.Evidence, names names) []evidence {
 	for _, e := range list {
 		name := names[e.Source]
 		if name == "" {
-			name = "A source that was removed"
+			name = names[""]
 		}
 		all = append(all, evidence{e, name})
 	}

@@ -13,7 +13,7 @@ import (
 func TestProgressMovesByItself(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
-	tab := openTab(t, view{})
+	tab := openTab(t, site, view{})
 	act(t, tab, chromedp.Navigate(site+"/courses/"+courseID))
 	until(t, tab, `document.querySelector('[data-job="job_render"] progress').value === 42`)
 
@@ -50,7 +50,7 @@ func TestLessonGetsItsPlayerWhenTheVideoIsReady(t *testing.T) {
 		l.Video, l.VideoState = nil, course.VideoRendering
 		api.lessons[lessonID] = l
 	})
-	tab := openTab(t, view{})
+	tab := openTab(t, site, view{})
 	act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID))
 	until(t, tab, `document.querySelector("[data-no-video]")`)
 	j := homeJobs()[0]
@@ -68,7 +68,7 @@ func TestProgressIsAskedForWhereStreamsAreRefused(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
 	api.noStreams = true
-	tab := openTab(t, view{})
+	tab := openTab(t, site, view{})
 	act(t, tab, chromedp.Navigate(site+"/"))
 	api.change(func() { api.jobs[0].Done = 77 })
 	until(t, tab, `document.querySelector('[data-job="job_render"] progress').value === 77`)
@@ -77,7 +77,7 @@ func TestProgressIsAskedForWhereStreamsAreRefused(t *testing.T) {
 func TestJobIsCanceledFromThePage(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
-	tab := openTab(t, view{})
+	tab := openTab(t, site, view{})
 	act(t, tab, chromedp.Navigate(site+"/courses/"+courseID), chromedp.Click("#cancel-job_render"))
 	until(t, tab, `document.readyState === "complete" && location.pathname === "/courses/crs_home"`)
 	for {

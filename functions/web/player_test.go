@@ -20,7 +20,7 @@ func openLesson(t *testing.T, site string) context.Context {
 		}
 		t.Skip("ffmpeg is not installed")
 	}
-	tab := openTab(t, view{})
+	tab := openTab(t, site, view{})
 	act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID))
 	until(t, tab, `document.querySelector("video").readyState >= 1 && !document.querySelector("video").controls`)
 	return tab
@@ -158,7 +158,7 @@ func TestPlayerGoesOnWhereOneWas(t *testing.T) {
 func TestQuestionsAreJudged(t *testing.T) {
 	t.Parallel()
 	site, _ := startSite(t)
-	tab := openTab(t, view{})
+	tab := openTab(t, site, view{})
 	act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID))
 	act(t, tab, chromedp.Click(`input[name="qst_1"][value="0"]`))
 	until(t, tab, `document.querySelector(".verdict").textContent.startsWith("Not quite")`)
@@ -172,7 +172,7 @@ func TestQuestionsAreJudged(t *testing.T) {
 func TestThemeIsChosenAndKept(t *testing.T) {
 	t.Parallel()
 	site, _ := startSite(t)
-	tab := openTab(t, view{dark: true})
+	tab := openTab(t, site, view{dark: true})
 	act(t, tab, chromedp.Navigate(site+"/"))
 	ink := func() string {
 		return eval[string](t, tab, `getComputedStyle(document.documentElement).backgroundColor`)

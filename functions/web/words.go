@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"lectern.dev/lectern/internal/course"
@@ -30,6 +31,10 @@ var words = template.FuncMap{
 	"add":      func(a, b int) int { return a + b },
 	"date":     func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 	"pair":     func(j jobView, back string) jobOn { return jobOn{j, back} },
+	"ago":      func(t time.Time) string { return ago(t, time.Now()) },
+	"moment":   func(t time.Time) string { return t.UTC().Format("2 January, 15:04 UTC") },
+	"device":   device,
+	"role":     func(role string) string { short, _, _ := strings.Cut(roleWords[role], ":"); return short },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }
 

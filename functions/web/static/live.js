@@ -7,13 +7,14 @@ const pollEvery = 4000;    // ms, for the jobs beyond that, or where a stream is
 const refreshEvery = 3000; // ms at least between refreshes that progress asks for
 
 const streams = new Map(); // job id → EventSource
-let poll, refreshing, lastRefresh = 0;
+let poll, wait, refreshing, over = false, lastRefresh = 0;
 
 const cards = () => [...document.querySelectorAll("[data-job]")];
 
 function follow() {
   clearInterval(poll);
-  if (document.hidden) return leave();
+  clearTimeout(wait);
+  if (document.hidden || over) return leave();
   const ids = [...new Set(cards().map((card) => card.dataset.job))];
   for (const [id, stream] of streams) {
     if (ids.includes(id)) continue;
@@ -24,6 +25,8 @@ function follow() {
     if (streams.size < maxStreams && !streams.has(id)) open(id);
   }
   if (ids.some((id) => !streams.has(id))) poll = setInterval(pollRest, pollEvery);
+  // A document on its way has no job yet that could be followed.
+  if (document.querySelector("[data-arriving]")) wait = setTimeout(refresh, refreshEvery);
 }
 
 function open(id) {
@@ -41,6 +44,7 @@ function open(id) {
     streams.delete(id);
     clearInterval(poll);
     poll = setInterval(pollRest, pollEvery);
+    pollRest(); // and learn whether it is the person who is not let in any more
   });
 }
 
@@ -53,11 +57,22 @@ async function pollRest() {
   for (const id of new Set(cards().map((card) => card.dataset.job))) {
     if (streams.has(id)) continue;
     const answer = await fetch(`/v1/jobs/${id}`).catch(() => null);
+    if (answer?.status === 401) return end();
     if (!answer?.ok) continue;
     const job = await answer.json();
     if (["succeeded", "failed", "canceled"].includes(job.state)) finish(job);
     else show(job);
   }
+}
+
+// end says that nobody is signed in any more; the page is left as it was.
+function end() {
+  over = true;
+  leave();
+  clearInterval(poll);
+  const banner = document.querySelector("[data-ended]");
+  banner.querySelector("[data-sign-in]").href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+  banner.hidden = false;
 }
 
 function show(job) {
@@ -96,6 +111,7 @@ function announce(text) {
 // refresh fetches the page and takes its live parts over; one at a time, and once
 // more when it was asked for in between.
 function refresh() {
+  if (over) return;
   if (refreshing) {
     refreshing.again = true;
     return;
@@ -106,6 +122,7 @@ function refresh() {
   request.open("GET", location.href.split("#")[0]);
   request.addEventListener("loadend", () => {
     refreshing = undefined;
+    if (request.status === 401 || request.responseURL && new URL(request.responseURL).pathname === "/sign-in") return end();
     if (request.status === 200 && request.response) takeOver(request.response);
     follow();
     if (request.again) refresh();
@@ -122,6 +139,7 @@ function takeOver(fresh) {
   for (const old of document.querySelectorAll("[data-live]")) {
     const part = fresh.querySelector(`[data-live="${old.dataset.live}"]`);
     if (!part || part.isEqualNode(old)) continue;
+    if (old.dataset.when && old.dataset.when === part.dataset.when) continue; // somebody may be filling it in
     keepProgress(old, part);
     old.replaceWith(document.adoptNode(part));
   }
@@ -145,6 +163,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) leave();
   else if (cards().length) refresh();
 });
+addEventListener("lectern:changed", refresh);
 addEventListener("pagehide", leave);
 addEventListener("pageshow", (e) => { if (e.persisted) refresh(); });
 follow();
