@@ -67,12 +67,12 @@ func (s *server) uninvite(ctx context.Context, in *struct {
 	return nil, s.Desk.Uninvite(ctx, p, in.Invitation)
 }
 
-type byUser struct {
+type ByUser struct {
 	User string `path:"user" maxLength:"64"`
 }
 
 func (s *server) changeRole(ctx context.Context, in *struct {
-	byUser
+	ByUser
 	Body struct {
 		Role account.Role `json:"role" enum:"root,owner,author,learner"`
 	}
@@ -89,7 +89,7 @@ func (s *server) changeRole(ctx context.Context, in *struct {
 	return &struct{ Body account.Member }{m}, nil
 }
 
-func (s *server) removeMember(ctx context.Context, in *byUser) (*struct{}, error) {
+func (s *server) removeMember(ctx context.Context, in *ByUser) (*struct{}, error) {
 	p, err := who(ctx)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -148,11 +149,15 @@ func validationProblem(ctx context.Context, status int, message string, errs []e
 	return p
 }
 
-// cause gives the log the kind and the reasons of a validation problem.
+// cause gives the log the kind and the reasons of a validation problem. What was sent
+// stays out: huma's own texts repeat it, passwords and tokens too.
 func (p *Problem) cause(message string, errs []error) error {
-	err := errors.Join(errs...)
 	if p.Status >= 500 {
-		return errors.Join(errors.New(message), err)
+		return errors.Join(errors.New(message), errors.Join(errs...))
 	}
-	return fault.Wrap(fault.Invalid, err, "%s", message)
+	var reasons []error
+	for _, f := range p.Errors {
+		reasons = append(reasons, fmt.Errorf("%s: %s", f.Location, f.Message))
+	}
+	return fault.Wrap(fault.Invalid, errors.Join(reasons...), "%s", message)
 }
