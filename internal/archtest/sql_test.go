@@ -14,6 +14,7 @@ import (
 var mayBuild = map[string]string{
 	"internal/postgres/cluster.EnsureDatabase": "a database's name is no parameter; it is quoted",
 	"internal/postgres/pgtest.URL":             "a database's name is no parameter; it is a number of ours",
+	"migrations.admit":                         "a grant takes no parameters; the user's name is quoted",
 }
 
 // mayKeep are the functions that name a field as a method of the database is named.
