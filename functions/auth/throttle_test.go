@@ -1,0 +1,197 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lectern.dev/lectern/internal/account"
+)
+
+// counting counts the hashes that are spent.
+type counting struct {
+	account.PasswordHasher
+	spent atomic.Int64
+}
+
+func (c *counting) Verify(ctx context.Context, password, hash string) (ok, rehash bool, err error) {
+	c.spent.Add(1)
+	return c.PasswordHasher.Verify(ctx, password, hash)
+}
+
+func (c *counting) Dummy(ctx context.Context, password string) error {
+	c.spent.Add(1)
+	return c.PasswordHasher.Dummy(ctx, password)
+}
+
+func (c *counting) Hash(ctx context.Context, password string) (string, error) {
+	c.spent.Add(1)
+	return c.PasswordHasher.Hash(ctx, password)
+}
+
+// throttled is a rig of given limits that counts hashes.
+func throttled(t *testing.T, change func(*account.Limits)) (*rig, *counting) {
+	hashes := &counting{}
+	return newRig(t, func(p *account.Parts) {
+		hashes.PasswordHasher, p.Hasher = p.Hasher, hashes
+		change(&p.Limits)
+	}), hashes
+}
+
+func slow(burst int) account.Rate { return account.Rate{Burst: burst, Every: time.Hour} }
+
+func (a answered) wantThrottled() {
+	a.t.Helper()
+	a.want(429)
+	if seconds, err := strconv.Atoi(a.Header().Get("Retry-After")); err != nil || seconds < 1 || seconds > 3600 {
+		a.t.Fatalf("Retry-After: %q", a.Header().Get("Retry-After"))
+	}
+}
+
+// F61: guessing one account's password is bounded before a hash is spent, from
+// however many networks, and its owner still gets in on a device that is known.
+func TestGuessingOneAccount(t *testing.T) {
+	t.Parallel()
+	r, hashes := throttled(t, func(l *account.Limits) { l.Account, l.Device = slow(10), slow(3) })
+	owner := r.signUp("ann@example.com")
+	owner.do("POST", "/v1/auth/sign-out", nil).want(204)
+	for _, email := range []string{"ann@example.com", "nobody@example.com"} { // known or not, the same
+		before := hashes.spent.Load()
+		for i := range 1000 {
+			b := r.browser()
+			b.address = fmt.Sprintf("198.51.%d.%d", i/250, i%250)
+			switch a := b.signIn(email, "wrong wrong wrong"); {
+			case i < 10:
+				a.want(401)
+			default:
+				a.wantThrottled()
+			}
+		}
+		if spent := hashes.spent.Load() - before; spent != 10 {
+			t.Errorf("%s: %d hashes were spent on 1,000 attempts", email, spent)
+		}
+	}
+	stranger := r.browser()
+	stranger.signIn("ann@example.com", password).wantThrottled()
+	owner.signIn("ann@example.com", password).want(200)
+
+	// The device's own allowance is bounded too, and is for one account only.
+	for range 3 {
+		owner.signIn("ann@example.com", "wrong wrong wrong").want(401)
+	}
+	owner.signIn("ann@example.com", password).wantThrottled()
+	eve := r.signUp("eve@example.com")
+	eve.signIn("ann@example.com", password).wantThrottled()
+	forged := r.browser()
+	forged.cookies[cookieName+"-device"] = "ann@example.com"
+	forged.signIn("ann@example.com", password).wantThrottled()
+}
+
+// F61: one network that tries many accounts is bounded; what it gets right costs it
+// nothing, so that a school can sign in.
+func TestStuffingFromOneNetwork(t *testing.T) {
+	t.Parallel()
+	r, hashes := throttled(t, func(l *account.Limits) { l.Network = slow(20) })
+	r.signUp("ann@example.com")
+	for range 40 {
+		r.browser().signIn("ann@example.com", password).want(200)
+	}
+	before := hashes.spent.Load()
+	for i := range 200 {
+		b := r.browser()
+		b.do("POST", "/v1/auth/sign-in", fields{"email": fmt.Sprintf("user%d@example.com", i), "password": "wrong wrong wrong"}, "X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
+	}
+	if spent := hashes.spent.Load() - before; spent != 20 {
+		t.Errorf("%d hashes were spent on 200 accounts", spent)
+	}
+	elsewhere := r.browser()
+	elsewhere.address = "203.0.113.7"
+	elsewhere.signIn("ann@example.com", password).want(200)
+}
+
+// F61: all strangers together are bounded, and who is known passes them by.
+func TestStuffingFromEverywhere(t *testing.T) {
+	t.Parallel()
+	r, hashes := throttled(t, func(l *account.Limits) { l.Strangers = slow(30) })
+	owner := r.signUp("ann@example.com") // takes the first
+	before := hashes.spent.Load()
+	for i := range 1000 {
+		b := r.browser()
+		b.address = fmt.Sprintf("198.51.%d.%d", i/250, i%250)
+		b.signIn(fmt.Sprintf("user%d@example.com", i), "wrong wrong wrong")
+	}
+	if spent := hashes.spent.Load() - before; spent != 29 {
+		t.Errorf("%d hashes were spent on 1,000 attempts", spent)
+	}
+	r.browser().signIn("ann@example.com", password).wantThrottled()
+	r.browser().do("POST", "/v1/auth/sign-up", fields{"email": "new@example.com", "password": password, "name": "New", "organization": "New"}).wantThrottled()
+	owner.signIn("ann@example.com", password).want(200)
+}
+
+func TestLettersAndLinksAreBounded(t *testing.T) {
+	t.Parallel()
+	r, hashes := throttled(t, func(l *account.Limits) {
+		l.Letters, l.Links, l.Resets, l.SignUps, l.Invites = slow(3), slow(4), slow(5), slow(6), slow(7)
+	})
+	ann := r.signUp("ann@example.com") // a letter, a link and a sign-up
+	from := func(address string) *browser {
+		b := r.browser()
+		b.address = address
+		return b
+	}
+	bomb := func(b *browser, email string) answered {
+		return b.do("POST", "/v1/auth/resets", fields{"email": email})
+	}
+	// One mailbox, known or not, from everywhere.
+	for i, email := range []string{"ann@example.com", "nobody@example.com"} {
+		for j := range 3 - (1 - i) {
+			bomb(from(fmt.Sprintf("198.51.100.%d", j)), email).want(202)
+		}
+		bomb(from("198.51.100.9"), email).wantThrottled()
+	}
+	// Many mailboxes from one network.
+	for i := range 5 {
+		bomb(from("203.0.113.1"), fmt.Sprintf("user%d@example.com", i)).want(202)
+	}
+	bomb(from("203.0.113.1"), "user9@example.com").wantThrottled()
+	signUp := func(email string) answered {
+		return from("203.0.113.2").do("POST", "/v1/auth/sign-up", fields{"email": email, "password": password, "name": "New", "organization": "New"})
+	}
+	for i := range 6 {
+		signUp(fmt.Sprintf("new%d@example.com", i)).want(201)
+	}
+	before := hashes.spent.Load()
+	signUp("new9@example.com").wantThrottled()
+	signUp("ann@example.com").wantThrottled()
+	for i := range 4 {
+		use["reset"](from("203.0.113.3"), fmt.Sprint("guess", i)).want(401)
+	}
+	use["sign_up"](from("203.0.113.3"), "guess").wantThrottled()
+	use["invitation"](from("203.0.113.3"), "guess").wantThrottled()
+	use["sign_in"](from("203.0.113.3"), "guess").wantThrottled()
+	if spent := hashes.spent.Load() - before; spent != 0 {
+		t.Errorf("%d hashes were spent on what is refused", spent)
+	}
+	for i := range 7 {
+		ann.do("POST", "/v1/auth/members", fields{"email": fmt.Sprintf("guest%d@example.com", i), "role": "learner"}).want(201)
+	}
+	ann.do("POST", "/v1/auth/members", fields{"email": "guest9@example.com", "role": "learner"}).wantThrottled()
+}
+
+// Who has somebody's browser cannot guess the password with it.
+func TestGuessingThePresentPassword(t *testing.T) {
+	t.Parallel()
+	r, hashes := throttled(t, func(l *account.Limits) { l.Account = slow(5) })
+	b := r.signUp("ann@example.com")
+	before := hashes.spent.Load()
+	for range 5 {
+		b.do("POST", "/v1/auth/password", fields{"current": "wrong wrong wrong", "new": "ten owls on a fence"}).want(422)
+	}
+	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).wantThrottled()
+	if spent := hashes.spent.Load() - before; spent != 5 {
+		t.Errorf("%d hashes were spent", spent)
+	}
+}
