@@ -69,7 +69,7 @@ func newRig(t testing.TB, change ...func(*account.Parts)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.deps = Deps{DB: db, Gate: access.New(db, r.tokens), Hasher: parts.Hasher, Desk: desk}
+	r.deps = Deps{DB: db, Gate: access.New(db, r.tokens, parts.Hasher), Hasher: parts.Hasher, Desk: desk}
 	r.api, r.Handler = newAPI(r.deps), New(r.deps)
 	return r
 }

@@ -46,7 +46,12 @@ func Stream(w http.ResponseWriter, r *http.Request, produce func(ctx context.Con
 
 	var beating sync.WaitGroup
 	beating.Go(func() { s.beat(ctx, cancel) })
-	err := produce(ctx, s.send)
+	err := produce(ctx, func(m Message) error {
+		if err := r.Context().Err(); err != nil { // gone, or no longer admitted (see Gate.Hold)
+			return err
+		}
+		return s.send(m)
+	})
 	cancel()
 	beating.Wait() // nobody may write after the handler has returned
 	if err != nil && r.Context().Err() == nil && s.broken() == nil {
