@@ -1,6 +1,9 @@
 package auth
 
-import "lectern.dev/lectern/internal/edge"
+import (
+	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/edge"
+)
 
 // Config is what auth reads from its environment.
 type Config struct {
@@ -17,4 +20,5 @@ type Config struct {
 	MailFrom         string   `env:"MAIL_FROM"`                  // who writes: name@host, or "Name <name@host>"
 	TrustedOrigins   []string `env:"TRUSTED_ORIGINS"`            // "https://host,…": other origins whose pages may call
 	Front            edge.Front
+	Budget           budget.Settings
 }

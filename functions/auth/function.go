@@ -37,11 +37,15 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	ledger, err := c.Budget.Open(db)
+	if err != nil {
+		return nil, err
+	}
 	desk, err := account.NewDesk(account.Parts{DB: db, Hasher: hasher, Mail: sender, PublicURL: c.PublicURL, VerifyEmail: c.VerifyEmail})
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{DB: db, Gate: access.New(db, tokens), Hasher: hasher, Desk: desk, TrustedOrigins: c.TrustedOrigins, Front: c.Front}), nil
+	return New(Deps{DB: db, Gate: access.New(db, tokens, hasher), Hasher: hasher, Desk: desk, Ledger: ledger, TrustedOrigins: c.TrustedOrigins, Front: c.Front}), nil
 }
 
 // sender is the mail server, or the log where none is set and nobody waits for letters.

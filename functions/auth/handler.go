@@ -10,6 +10,7 @@ import (
 
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
@@ -21,6 +22,7 @@ type Deps struct {
 	Gate           *access.Gate
 	Hasher         account.PasswordHasher
 	Desk           *account.Desk
+	Ledger         *budget.Ledger
 	TrustedOrigins []string
 	Front          edge.Front // who tells the client's address, by which guessing is slowed
 }
@@ -46,6 +48,7 @@ func newAPI(d Deps) *edge.API {
 	api := edge.NewAPI("Lectern: accounts", about, d.Gate)
 	s.people(api)
 	s.credentials(api)
+	s.budget(api)
 	return api
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
@@ -69,7 +70,10 @@ func newRig(t testing.TB, change ...func(*account.Parts)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.deps = Deps{DB: db, Gate: access.New(db, r.tokens, parts.Hasher), Hasher: parts.Hasher, Desk: desk}
+	r.deps = Deps{
+		DB: db, Gate: access.New(db, r.tokens, parts.Hasher), Hasher: parts.Hasher, Desk: desk,
+		Ledger: &budget.Ledger{DB: db, Defaults: budget.Limits{Soft: 4_000_000, Hard: 5_000_000}},
+	}
 	r.api, r.Handler = newAPI(r.deps), New(r.deps)
 	return r
 }

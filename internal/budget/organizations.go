@@ -28,10 +28,10 @@ const accounts = `
 	LEFT JOIN budgets b USING (organization_id)
 	LEFT JOIN ledger_months m ON m.organization_id = o.organization_id AND m.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date`
 
-// Accounts lists all organisations by their ids: at most limit of those after the
-// one given. ctx names no organisation.
+// Accounts lists all organisations by their ids, for the operator: at most limit of
+// those after the one given.
 func (l *Ledger) Accounts(ctx context.Context, after string, limit int) ([]Account, string, error) {
-	rows, err := l.DB.Query(ctx, accounts+`
+	rows, err := l.DB.Query(postgres.AnyOfPool(ctx), accounts+`
 		WHERE o.organization_id > $3
 		ORDER BY o.organization_id
 		LIMIT $4`, l.Defaults.Soft, l.Defaults.Hard, after, limit+1)
@@ -53,12 +53,13 @@ func collectAccount(row pgx.CollectableRow) (a Account, err error) {
 }
 
 // SetLimits sets what an organisation may spend in a month, by whom, and gives the
-// organisation. What waits for its budget goes on at the next sweep. ctx names no
-// organisation.
+// organisation. What waits for its budget goes on at the next sweep. It is for the
+// operator, who is not of that organisation.
 func (l *Ledger) SetLimits(ctx context.Context, organization string, limits Limits, by string) (Account, error) {
 	if err := limits.check(); err != nil {
 		return Account{}, err
 	}
+	ctx = postgres.AnyOfPool(ctx)
 	tag, err := l.DB.Exec(ctx, `
 		INSERT INTO budgets (organization_id, soft_micros, hard_micros, updated_by)
 		SELECT organization_id, $2, $3, $4

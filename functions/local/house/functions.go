@@ -70,7 +70,7 @@ func (h *House) functions() (f functions, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens, hasher), Hasher: hasher, Desk: desk})
+	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens, hasher), Hasher: hasher, Desk: desk, Ledger: all})
 	f.courses = courses.New(courses.Deps{
 		DB: h.tenants, Bucket: h.bucket, Board: h.board,
 		Runner:      &job.Runner{DB: h.tenants, Queue: h.queue, Board: h.board, Limits: h.models.Limits.Jobs(), Afford: tenants.Afford},
