@@ -27,12 +27,15 @@ var settings = []string{
 	"CLOUD_TASKS_EMULATOR_HOST=127.0.0.1:9",
 	"GENERATE_URL=http://127.0.0.1:9", "INGEST_URL=http://127.0.0.1:9", "RENDER_URL=http://127.0.0.1:9",
 	"COURSES_URL=http://127.0.0.1:9", "AUTH_URL=http://127.0.0.1:9", "CHAT_URL=http://127.0.0.1:9",
+	"COOKIE_KEYS=0123456789abcdef0123456789abcdef", "PUBLIC_URL=http://127.0.0.1:9", "VERIFY_EMAIL=false",
+	"OIDC_AUDIENCE=http://127.0.0.1:9", "OIDC_CALLERS=nobody@example.com",
 }
 
 // functions are the deployables with the resident memory that an idle one may hold, in MiB.
 var functions = map[string]int{
 	"courses": 45, "finalize": 45, "ingest": 45, "render": 45, "sweep": 45, // link Cloud Storage
 	"generate": 35, // 25 is the aim; the OpenAI SDK alone takes 9 of it
+	"auth":     30, // no SDK but Cloud SQL's
 	"web":      25,
 }
 
