@@ -26,14 +26,14 @@ func (s *server) credentials(api *edge.API) {
 		"For ever: its next request is refused, and its open streams end within seconds. It stays in the list.", http.StatusNoContent), s.revokeCredential)
 }
 
-// ofOrganization lets a root work for a client.
-type ofOrganization struct {
+// OfOrganization lets a root work for a client.
+type OfOrganization struct {
 	Organization string `query:"organization" maxLength:"64" doc:"Another organisation's id: for root only; absent: your own"`
 }
 
 // scope gives who asks, and the organisation whose credentials they ask for, with a
 // ctx that sees its rows.
-func (s *server) scope(ctx context.Context, o ofOrganization) (_ context.Context, p account.Principal, organization string, err error) {
+func (s *server) scope(ctx context.Context, o OfOrganization) (_ context.Context, p account.Principal, organization string, err error) {
 	if p, err = who(ctx); err != nil {
 		return nil, p, "", err
 	}
@@ -56,12 +56,12 @@ type credentialPage struct {
 }
 
 func (s *server) listCredentials(ctx context.Context, in *struct {
-	ofOrganization
+	OfOrganization
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 },
 ) (*struct{ Body credentialPage }, error) {
-	ctx, _, organization, err := s.scope(ctx, in.ofOrganization)
+	ctx, _, organization, err := s.scope(ctx, in.OfOrganization)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ type credentialFields struct {
 
 type createCredential struct {
 	idempotency.Keyed
-	ofOrganization
+	OfOrganization
 	Body credentialFields
 }
 
@@ -96,7 +96,7 @@ type createdCredential struct {
 }
 
 func (s *server) createCredential(ctx context.Context, in *createCredential) (*createdCredential, error) {
-	ctx, p, organization, err := s.scope(ctx, in.ofOrganization)
+	ctx, p, organization, err := s.scope(ctx, in.OfOrganization)
 	if err != nil {
 		return nil, err
 	}
@@ -134,11 +134,11 @@ func (s *server) createCredential(ctx context.Context, in *createCredential) (*c
 }
 
 func (s *server) revokeCredential(ctx context.Context, in *struct {
-	ofOrganization
+	OfOrganization
 	Credential string `path:"credential" maxLength:"64"`
 },
 ) (*struct{}, error) {
-	ctx, p, organization, err := s.scope(ctx, in.ofOrganization)
+	ctx, p, organization, err := s.scope(ctx, in.OfOrganization)
 	if err != nil {
 		return nil, err
 	}
