@@ -33,8 +33,10 @@ func (s *site) accountPage(ctx context.Context, r *http.Request) (accountPage, e
 			input{Name: "name", Label: "Name", Autocomplete: "name", Required: true, Most: 100, Value: visitor(ctx).Name}),
 		Password: newForm("password", "/account/password", "Change the password",
 			input{Name: "current", Label: "Current password", Type: "password", Autocomplete: "current-password", Required: true},
-			input{Name: "new", Label: "New password", Type: "password", Autocomplete: "new-password", Required: true, Least: 8,
-				Hint: "8 characters or more. You stay signed in here, and are signed out everywhere else."}),
+			input{
+				Name: "new", Label: "New password", Type: "password", Autocomplete: "new-password", Required: true, Least: 8,
+				Hint: "8 characters or more. You stay signed in here, and are signed out everywhere else.",
+			}),
 	}
 	view.Password.Hidden = []hidden{{"username", view.Me.Email, "username"}}
 	all, err := get[list[signIn]](ctx, s.accounts(r), "/v1/auth/sign-ins")

@@ -3,9 +3,12 @@ package web
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +26,8 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // an access log of every test would hide what failed
+	log := &logWatch{}
+	slog.SetDefault(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))) // shown, it would hide what failed
 	if path, err := exec.LookPath("chromium"); err == nil {
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
@@ -40,10 +44,38 @@ func run(m *testing.M) int {
 		}
 	}
 	code := m.Run()
+	if leaks := log.found(); leaks != "" {
+		fmt.Println("a secret is in the log:", leaks)
+		code = 1
+	}
 	if filmMade {
 		_ = os.RemoveAll(filmFolder())
 	}
 	return code
+}
+
+// logWatch reads the log of all tests together, and keeps what no log may hold.
+type logWatch struct {
+	mu    sync.Mutex
+	leaks strings.Builder
+}
+
+func (l *logWatch) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, secret := range []string{goodPassword, goodToken, goodSecret, "canary"} {
+		if strings.Contains(string(line), secret) {
+			l.leaks.Write(line)
+			break
+		}
+	}
+	return len(line), nil
+}
+
+func (l *logWatch) found() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leaks.String()
 }
 
 // view is how a page is looked at.

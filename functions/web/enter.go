@@ -34,8 +34,10 @@ func name() input {
 }
 
 func newPassword(label string) input {
-	return input{Name: "password", Label: label, Type: "password", Autocomplete: "new-password", Required: true, Least: 8,
-		Hint: "8 characters or more. A few words that do not belong together are easy to keep in mind and hard to guess."}
+	return input{
+		Name: "password", Label: label, Type: "password", Autocomplete: "new-password", Required: true, Least: 8,
+		Hint: "8 characters or more. A few words that do not belong together are easy to keep in mind and hard to guess.",
+	}
 }
 
 func door(title, lead string, f form, links ...link) enterPage {
@@ -86,6 +88,7 @@ func said(title, lead string, links ...link) enterPage {
 func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	next := ownPath(r.URL.Query().Get("next"))
 	if visitor(r.Context()) != nil {
+		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}

@@ -30,6 +30,7 @@ type fakeAuth struct {
 	tenants     []tenant
 	refuse      map[string]error // by "POST /v1/…": what is answered instead
 	letters     []string         // addresses that a reset was asked for
+	demoted     string           // a learner whom /v1/auth/me still calls something else
 }
 
 func newFakeAuth() fakeAuth {
@@ -73,6 +74,9 @@ func newFakeAuth() fakeAuth {
 // as gives who asks.
 func (f *fakeAPI) as(r *http.Request) (person, error) {
 	for _, c := range r.Cookies() {
+		if c.Value == f.auth.demoted && r.URL.Path != "/v1/auth/me" {
+			return f.auth.people["learner"], nil
+		}
 		if p, ok := f.auth.people[c.Value]; ok && c.Name == "lectern" {
 			return p, nil
 		}
@@ -95,7 +99,11 @@ func (f *fakeAPI) needing(role string, do func(*http.Request) (any, error)) http
 }
 
 // setCookie is what an answer of sign-in carries; its attributes must arrive whole.
-const setCookie = "lectern=owner; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"
+const (
+	setCookie    = "lectern=owner; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"
+	deviceCookie = "device=d; Path=/; Max-Age=31536000; HttpOnly; Secure; SameSite=Strict"
+	noCookie     = "lectern=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+)
 
 func (f *fakeAPI) authHandler() http.Handler {
 	mux := http.NewServeMux()
@@ -105,7 +113,7 @@ func (f *fakeAPI) authHandler() http.Handler {
 		return func(w http.ResponseWriter, r *http.Request) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.seen = append(f.seen, r.Header.Clone())
+			f.see(r)
 			raw, _ := io.ReadAll(r.Body)
 			f.writes = append(f.writes, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+string(raw)))
 			body := map[string]string{}
@@ -121,7 +129,10 @@ func (f *fakeAPI) authHandler() http.Handler {
 				return
 			}
 			if cookie != "" {
-				w.Header().Set("Set-Cookie", cookie)
+				w.Header().Add("Set-Cookie", cookie)
+			}
+			if r.URL.Path == "/v1/auth/sign-in" {
+				w.Header().Add("Set-Cookie", deviceCookie)
 			}
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
@@ -159,10 +170,10 @@ func (f *fakeAPI) authHandler() http.Handler {
 	}))
 	mux.HandleFunc("POST /v1/auth/resets/redeem", door(link))
 	mux.HandleFunc("POST /v1/auth/sign-out", door(func(map[string]string) (int, string, error) {
-		return http.StatusNoContent, "lectern=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax", nil
+		return http.StatusNoContent, noCookie, nil
 	}))
 	mux.HandleFunc("POST /v1/auth/sign-out-everywhere", door(func(map[string]string) (int, string, error) {
-		return http.StatusNoContent, "lectern=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax", nil
+		return http.StatusNoContent, noCookie, nil
 	}))
 	mux.HandleFunc("POST /v1/auth/password", door(func(body map[string]string) (int, string, error) {
 		if body["current"] != goodPassword {

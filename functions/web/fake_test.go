@@ -35,6 +35,8 @@ type fakeAPI struct {
 	failure error    // what every request is answered with, when set
 	writes  []string // "POST /v1/… key body"
 	seen    []http.Header
+	hosts   []string          // of the requests that were seen
+	from    []string          // whose they were
 	moves   chan edge.Message // what the stream of job_render sends
 	left    chan struct{}     // gets a value when a stream has been left
 
@@ -170,12 +172,18 @@ func (f *fakeAPI) written(r *http.Request) (any, error) {
 	return map[string]string{"id": "job_new"}, nil
 }
 
+// see remembers a request.
+func (f *fakeAPI) see(r *http.Request) {
+	f.seen, f.hosts = append(f.seen, r.Header.Clone()), append(f.hosts, r.Host)
+	f.from = append(f.from, edge.ClientAddress(r.Context()).String())
+}
+
 // answer locks, and writes what do gives as JSON or as a problem.
 func (f *fakeAPI) answer(do func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.seen = append(f.seen, r.Header.Clone())
+		f.see(r)
 		if f.failure != nil {
 			problem(w, r, f.failure)
 			return

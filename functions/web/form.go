@@ -100,16 +100,19 @@ func (f *form) keep(entered url.Values) {
 	}
 }
 
-// wrong says what is wrong with a field; the first one gets the focus.
-func (f *form) wrong(name, message string) bool {
-	first := !slices.ContainsFunc(f.Inputs, func(in input) bool { return in.Focus })
+// wrong says what is wrong with a field; the first of those on the page gets the
+// focus.
+func (f *form) wrong(name, message string) (known bool) {
+	first := true
 	for i := range f.Inputs {
-		if in := &f.Inputs[i]; in.Name == name {
-			in.Wrong, in.Focus = message, in.Focus || first
-			return true
+		in := &f.Inputs[i]
+		if in.Name == name {
+			in.Wrong, known = message, true
 		}
+		in.Focus = in.Wrong != "" && first
+		first = first && in.Wrong == ""
 	}
-	return false
+	return known
 }
 
 // refuse shows on the form why the API refused it, and gives the page's status. It
