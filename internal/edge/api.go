@@ -114,6 +114,7 @@ func Register[I, O any](a *API, need Policy, op huma.Operation, handler func(con
 		}
 		return out, nil
 	})
+	allowNull(a.OpenAPI(), op)
 }
 
 // Producer sends events until it is done or ctx ends. A nil one means that nothing

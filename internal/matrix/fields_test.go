@@ -1,0 +1,129 @@
+package matrix
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lectern.dev/lectern/internal/account"
+)
+
+// F82: a field that an operation does not declare is refused, in every object of every
+// body and whatever its name: each that any answer has, each column of the database,
+// and some that frameworks know.
+func TestUndeclaredFields(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	operations := w.operations(t)
+	names := w.fieldNames(t)
+	if len(names) < 100 {
+		t.Fatalf("only %d names", len(names))
+	}
+	as := w.signedIn(t, account.Local.User) // whom nothing else refuses
+	before := w.state(t, "")
+	for _, o := range operations {
+		if o.body() == nil {
+			continue
+		}
+		t.Run(o.ID, func(t *testing.T) {
+			r := w.whole(t, o, &w.operator)
+			r.as = as
+			for _, at := range objects(r.body, nil) {
+				w.refusesFields(t, o, r, at, names)
+			}
+			if diff := cmp.Diff(before, w.state(t, "")); diff != "" {
+				t.Errorf("something changed:\n%s", diff)
+				before = w.state(t, "")
+			}
+		})
+	}
+}
+
+// refusesFields: with all of them at once, each is named in the answer.
+func (w *world) refusesFields(t *testing.T, o operation, r request, at leaf, names []string) {
+	t.Helper()
+	object := lookUp(r.body, at).(map[string]any)
+	declared := w.declared(o.body(), at)
+	filled := maps.Clone(object)
+	var added []string
+	for _, name := range names {
+		if !slices.Contains(declared, name) {
+			filled[name] = "root"
+			added = append(added, name)
+		}
+	}
+	r.body = with(r.body, at, filled)
+	a := w.ask(t, r)
+	if a.status/100 != 4 {
+		t.Fatalf("with fields that nobody knows in %v: %d: %.300s", at, a.status, a.body)
+	}
+	var p struct {
+		Errors []struct{ Location string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatal(err)
+	}
+	refused := map[string]bool{}
+	for _, e := range p.Errors {
+		refused[e.Location[strings.LastIndexByte(e.Location, '.')+1:]] = true
+	}
+	for _, name := range added {
+		if !refused[name] {
+			t.Errorf("%q in %v is not refused", name, at)
+		}
+	}
+}
+
+// declared are the properties that the schema has at a place.
+func (w *world) declared(s *schema, at leaf) []string {
+	s = w.document.resolve(s)
+	if len(at) == 0 {
+		return slices.Collect(maps.Keys(s.Properties))
+	}
+	if s.is("array") {
+		return w.declared(s.Items, at[1:])
+	}
+	return w.declared(s.Properties[at[0]], at[1:])
+}
+
+func lookUp(v any, at leaf) any {
+	for _, name := range at {
+		switch inner := v.(type) {
+		case map[string]any:
+			v = inner[name]
+		case []any:
+			v = inner[0]
+		}
+	}
+	return v
+}
+
+// fieldNames are the names of everything that could be worth setting.
+func (w *world) fieldNames(t *testing.T) []string {
+	t.Helper()
+	names := map[string]bool{"admin": true, "is_admin": true, "__proto__": true, "constructor": true, "$schema": true, "Role": true, "ID": true}
+	for _, s := range w.document.Components.Schemas {
+		for name := range s.Properties {
+			names[name] = true
+		}
+	}
+	rows, err := w.Pool().Query(t.Context(), `SELECT DISTINCT column_name FROM information_schema.columns WHERE table_schema = 'public'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names[name] = true
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(names))
+}
