@@ -2,6 +2,7 @@ package course
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -37,15 +38,11 @@ func Delete(ctx context.Context, tx postgres.Querier, organization, course strin
 
 // DeleteModule removes a module with its lessons and closes the gap, in a transaction.
 func DeleteModule(ctx context.Context, tx postgres.Querier, organization, module string, when Condition) error {
-	rows, err := tx.Query(ctx, `SELECT lesson_id FROM lessons WHERE organization_id = $1 AND module_id = $2`, organization, module)
+	lessons, err := lessonsOf(ctx, tx, organization, module)
 	if err != nil {
-		return postgres.Fault(err)
+		return err
 	}
-	lessons, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return postgres.Fault(err)
-	}
-	for _, l := range lessons {
+	for _, l := range lessons { // jobs before courses, as in Delete
 		if err := job.DropLesson(ctx, tx, organization, l); err != nil {
 			return err
 		}
@@ -53,6 +50,15 @@ func DeleteModule(ctx context.Context, tx postgres.Querier, organization, module
 	course, err := claimByModule(ctx, tx, organization, module)
 	if err != nil {
 		return err
+	}
+	// A lesson may have come or gone before the course was ours: one that stays would
+	// have lost its jobs, and one that goes would have kept them.
+	now, err := lessonsOf(ctx, tx, organization, module)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(lessons, now) {
+		return postgres.ErrAgain
 	}
 	var version int64
 	err = tx.QueryRow(ctx, `
@@ -81,6 +87,19 @@ func DeleteModule(ctx context.Context, tx postgres.Querier, organization, module
 		SET position = position - 1
 		WHERE organization_id = $1 AND course_id = $3 AND position > (SELECT position FROM gone)`, organization, module, course)
 	return postgres.Fault(err)
+}
+
+func lessonsOf(ctx context.Context, tx postgres.Querier, organization, module string) ([]string, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT lesson_id
+		FROM lessons
+		WHERE organization_id = $1 AND module_id = $2
+		ORDER BY lesson_id`, organization, module)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	lessons, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return lessons, postgres.Fault(err)
 }
 
 // DeleteLesson removes a lesson and closes the gap, in a transaction.

@@ -88,9 +88,13 @@ func CreateLesson(ctx context.Context, tx postgres.Querier, organization, module
 }
 
 // UpdateLesson changes what stands about a lesson, in a transaction. A change that
-// changes nothing leaves the version as it is.
+// changes nothing leaves the versions as they are.
 func UpdateLesson(ctx context.Context, tx postgres.Querier, organization, lesson string, when Condition, change func(*LessonFields) error) (Lesson, error) {
-	if err := claimByLesson(ctx, tx, organization, lesson); err != nil {
+	course, err := courseOf(ctx, tx, organization, lesson)
+	if err != nil {
+		return Lesson{}, err
+	}
+	if err := hold(ctx, tx, organization, course); err != nil {
 		return Lesson{}, err
 	}
 	l, err := lockLesson(ctx, tx, organization, lesson, when)
@@ -108,6 +112,9 @@ func UpdateLesson(ctx context.Context, tx postgres.Querier, organization, lesson
 	if f.equal(before) {
 		return l, nil
 	}
+	if _, err := claim(ctx, tx, organization, course); err != nil {
+		return Lesson{}, err
+	}
 	return oneLesson(ctx, tx, `
 		UPDATE lessons l
 		SET title = $3, objectives = $4, article = $5, citations = $6, version = version + 1, updated_at = now()
@@ -117,13 +124,17 @@ func UpdateLesson(ctx context.Context, tx postgres.Querier, organization, lesson
 
 // claimByLesson is claim for the course of a lesson.
 func claimByLesson(ctx context.Context, tx postgres.Querier, organization, lesson string) error {
-	var course string
-	err := tx.QueryRow(ctx, `SELECT course_id FROM lessons WHERE organization_id = $1 AND lesson_id = $2`, organization, lesson).Scan(&course)
+	course, err := courseOf(ctx, tx, organization, lesson)
 	if err != nil {
-		return missing(err, "lesson")
+		return err
 	}
 	_, err = claim(ctx, tx, organization, course)
 	return err
+}
+
+func courseOf(ctx context.Context, tx postgres.Querier, organization, lesson string) (course string, err error) {
+	err = tx.QueryRow(ctx, `SELECT course_id FROM lessons WHERE organization_id = $1 AND lesson_id = $2`, organization, lesson).Scan(&course)
+	return course, missing(err, "lesson")
 }
 
 // lockLesson reads a lesson that is about to change.

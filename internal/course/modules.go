@@ -46,9 +46,15 @@ func CreateModule(ctx context.Context, tx postgres.Querier, organization, course
 		RETURNING `+moduleColumns, id.New(id.Module), course, organization, f.Title, f.Summary, n)
 }
 
-// UpdateModule changes what stands about a module, in a transaction.
+// UpdateModule changes what stands about a module, in a transaction. A change that
+// changes nothing leaves the versions as they are.
 func UpdateModule(ctx context.Context, tx postgres.Querier, organization, module string, when Condition, change func(*ModuleFields) error) (Module, error) {
-	if _, err := claimByModule(ctx, tx, organization, module); err != nil {
+	var course string
+	err := tx.QueryRow(ctx, `SELECT course_id FROM modules WHERE organization_id = $1 AND module_id = $2`, organization, module).Scan(&course)
+	if err != nil {
+		return Module{}, missing(err, "module")
+	}
+	if err := hold(ctx, tx, organization, course); err != nil {
 		return Module{}, err
 	}
 	m, err := oneModule(ctx, tx, `
@@ -62,11 +68,18 @@ func UpdateModule(ctx context.Context, tx postgres.Querier, organization, module
 	if err := when.allows(m.Version); err != nil {
 		return Module{}, err
 	}
-	f := ModuleFields{m.Title, m.Summary}
+	before := ModuleFields{m.Title, m.Summary}
+	f := before
 	if err := change(&f); err != nil {
 		return Module{}, err
 	}
 	if err := f.check(); err != nil {
+		return Module{}, err
+	}
+	if f == before {
+		return m, nil
+	}
+	if _, err := claim(ctx, tx, organization, course); err != nil {
 		return Module{}, err
 	}
 	return oneModule(ctx, tx, `

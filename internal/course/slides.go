@@ -1,6 +1,7 @@
 package course
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -138,14 +139,16 @@ func writeSlides(ctx context.Context, tx postgres.Querier, organization, lesson 
 	return postgres.Fault(err)
 }
 
-// UpdateSlide changes one slide, in a transaction.
+// UpdateSlide changes one slide, in a transaction. A change that changes nothing
+// leaves the lesson's version as it is.
 func UpdateSlide(ctx context.Context, tx postgres.Querier, organization, lesson, slide string, when Condition, change func(*Slide) error) (Slide, int64, error) {
-	if _, err := lockLesson(ctx, tx, organization, lesson, when); err != nil {
+	l, err := lockLesson(ctx, tx, organization, lesson, when)
+	if err != nil {
 		return Slide{}, 0, err
 	}
 	var kind SlideKind
 	var body slideBody
-	err := tx.QueryRow(ctx, `
+	err = tx.QueryRow(ctx, `
 		SELECT kind, body
 		FROM slides
 		WHERE organization_id = $1 AND lesson_id = $2 AND slide_id = $3`, organization, lesson, slide).Scan(&kind, &body)
@@ -153,6 +156,10 @@ func UpdateSlide(ctx context.Context, tx postgres.Querier, organization, lesson,
 		return Slide{}, 0, missing(err, "slide")
 	}
 	s := body.slide(slide, kind)
+	before, err := json.Marshal(s)
+	if err != nil {
+		return Slide{}, 0, err
+	}
 	if err := change(&s); err != nil {
 		return Slide{}, 0, err
 	}
@@ -163,6 +170,9 @@ func UpdateSlide(ctx context.Context, tx postgres.Querier, organization, lesson,
 	s.check(&f, "")
 	if err := f.err(); err != nil {
 		return Slide{}, 0, err
+	}
+	if after, err := json.Marshal(s); err != nil || bytes.Equal(before, after) {
+		return s, l.Version, err
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE slides

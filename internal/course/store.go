@@ -132,6 +132,12 @@ func claim(ctx context.Context, tx postgres.Querier, organization, course string
 	return version, missing(err, "course")
 }
 
+// hold locks the course as claim does, before it is known whether anything changes.
+func hold(ctx context.Context, tx postgres.Querier, organization, course string) error {
+	_, err := tx.Exec(ctx, `SELECT FROM courses WHERE organization_id = $1 AND course_id = $2 FOR UPDATE`, organization, course)
+	return postgres.Fault(err)
+}
+
 // Exists says NotFound unless the organization has the course.
 func Exists(ctx context.Context, q postgres.Querier, organization, course string) error {
 	var there bool

@@ -76,10 +76,14 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 // attempts is how often InTx runs a transaction that the database asks to run again.
 const attempts = 5
 
+// ErrAgain is what fn gives InTx when it finds that something has changed under its
+// hands, and would do better from the start.
+var ErrAgain = fault.New(fault.Unavailable, "Somebody else is changing this at the same moment. Try again.")
+
 // InTx runs fn in a transaction and commits. It runs fn again, at most five times
-// in all, when Postgres reports a serialization failure or a deadlock, so fn must
-// have no effect outside the transaction. Errors of fn come back as they are;
-// errors of the database get a fault kind (see Fault).
+// in all, when Postgres reports a serialization failure or a deadlock, or fn gives
+// ErrAgain, so fn must have no effect outside the transaction. Errors of fn come
+// back as they are; errors of the database get a fault kind (see Fault).
 func InTx(ctx context.Context, db Beginner, fn func(tx pgx.Tx) error) error {
 	var err error
 	for try := range attempts {
@@ -101,7 +105,7 @@ func InTx(ctx context.Context, db Beginner, fn func(tx pgx.Tx) error) error {
 
 func runAgain(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (pg.Code == "40001" || pg.Code == "40P01")
+	return ok && (pg.Code == "40001" || pg.Code == "40P01") || errors.Is(err, ErrAgain)
 }
 
 // Fault gives a database error its kind: NotFound for pgx.ErrNoRows, Unavailable
