@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -81,25 +82,26 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// It starts, answers, keeps a second one out of its folder, stops on SIGTERM, and
-// finds everything again.
+// It starts, signs its owner in by the link that it prints, once, keeps a second one
+// out of its folder, stops on SIGTERM, and finds everything again.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	needPostgres(t)
 	data := dataFolder(t)
 	first := start(t, data)
-	made, err := http.Post(first.url+"/v1/courses", "application/json", strings.NewReader(`{"title":"Kept"}`))
-	if err != nil {
-		t.Fatal(err)
+	if status, _ := first.call(t, "POST", "/v1/courses", `{"title":"Kept"}`, nil); status != http.StatusUnauthorized {
+		t.Errorf("somebody unknown makes a course: %d", status)
 	}
-	_ = made.Body.Close()
-	if made.StatusCode != http.StatusUnauthorized {
-		t.Fatalf("somebody unknown made a course: %s", made.Status)
+	cookie := first.signIn(t, first.link, http.StatusOK)
+	first.signIn(t, first.link, http.StatusUnauthorized)
+	if status, answer := first.call(t, "POST", "/v1/courses", `{"title":"Kept"}`, cookie); status != http.StatusCreated {
+		t.Errorf("the owner makes a course: %d: %s", status, answer)
 	}
-	key, err := os.ReadFile(filepath.Join(data, "cookie-key"))
-	if err != nil {
-		t.Fatal(err)
+	if status, answer := first.call(t, "GET", "/v1/auth/me", "", cookie); !strings.Contains(answer, `"role":"root"`) {
+		t.Errorf("the owner is %d: %s", status, answer)
 	}
+	another := first.anotherLink(t)
+	first.signIn(t, another, http.StatusOK)
 
 	second := command(t, "-addr", "127.0.0.1:0", "-data", data, "-no-sample")
 	var stderr bytes.Buffer
@@ -110,15 +112,65 @@ func TestServe(t *testing.T) {
 
 	first.stop(t)
 	again := start(t, data)
-	if kept, err := os.ReadFile(filepath.Join(data, "cookie-key")); err != nil || !bytes.Equal(key, kept) {
-		t.Errorf("the second start signs everybody out: %v", err)
+	if status, answer := again.call(t, "GET", "/v1/courses", "", cookie); !strings.Contains(answer, "Kept") {
+		t.Errorf("still signed in, the owner finds %d: %s", status, answer)
 	}
+	again.signIn(t, strings.Replace(another, first.url, again.url, 1), http.StatusUnauthorized)
+	again.signIn(t, again.link, http.StatusOK)
 	again.stop(t)
+}
+
+// signIn comes with a printed link, as its page does, and gives the cookie.
+func (r *running) signIn(t *testing.T, link string, want int) *http.Cookie {
+	t.Helper()
+	page, token, ok := strings.Cut(link, "?token=")
+	if !ok || page != r.url+"/sign-in/link" {
+		t.Fatalf("the link is %q", link)
+	}
+	res, err := http.Post(r.url+"/v1/auth/sign-in/link", "application/json", strings.NewReader(`{"token":"`+token+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != want {
+		t.Fatalf("the link gives %s, want %d", res.Status, want)
+	}
+	for _, c := range res.Cookies() {
+		if c.Name == "lectern" {
+			return c
+		}
+	}
+	return nil
+}
+
+func (r *running) call(t *testing.T, method, path, body string, cookie *http.Cookie) (status int, answer string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if cookie != nil {
+		req.AddCookie(cookie)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	all, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(all)
 }
 
 type running struct {
 	cmd    *exec.Cmd
 	url    string
+	link   string // that signs the owner in
+	stdin  io.Writer
+	stdout *bufio.Reader
 	stderr bytes.Buffer
 }
 
@@ -127,6 +179,9 @@ func start(t *testing.T, data string) *running {
 	r := &running{cmd: command(t, "-addr", "127.0.0.1:0", "-data", data, "-no-sample")}
 	r.cmd.Stderr = &r.stderr
 	stdout, err := r.cmd.StdoutPipe()
+	if err == nil {
+		r.stdin, err = r.cmd.StdinPipe()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,11 +189,29 @@ func start(t *testing.T, data string) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.cmd.Process.Signal(syscall.SIGTERM); _ = r.cmd.Wait() })
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if _, scanErr := fmt.Sscanf(line, "listening on %s\n", &r.url); scanErr != nil {
+	r.stdout = bufio.NewReader(stdout)
+	r.says(t, "listening on %s\n", &r.url)
+	r.says(t, "sign in: %s\n", &r.link)
+	r.says(t, " (once,")
+	return r
+}
+
+// says reads the next line.
+func (r *running) says(t *testing.T, form string, into ...any) {
+	t.Helper()
+	line, err := r.stdout.ReadString('\n')
+	if _, scanErr := fmt.Sscanf(line, form, into...); scanErr != nil {
 		t.Fatalf("it said %q, %v: %s", line, err, r.stderr.String())
 	}
-	return r
+}
+
+func (r *running) anotherLink(t *testing.T) (link string) {
+	t.Helper()
+	if _, err := io.WriteString(r.stdin, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	r.says(t, "sign in: %s\n", &link)
+	return link
 }
 
 func (r *running) stop(t *testing.T) {
