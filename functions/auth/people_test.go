@@ -278,8 +278,8 @@ func TestLettersThatFail(t *testing.T) {
 	r := newRig(t)
 	b := r.signUp("ann@example.com")
 	for err, want := range map[error]int{
-		fault.New(fault.Invalid, "No such mailbox."):     202,
-		fault.New(fault.Unavailable, "It is down."):      503,
+		fault.New(fault.Invalid, "No such mailbox."):    202,
+		fault.New(fault.Unavailable, "It is down."):     503,
 		http.ErrServerClosed /* an error of no kind */ : 500,
 	} {
 		r.mail.err = err

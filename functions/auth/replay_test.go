@@ -19,11 +19,13 @@ func TestReplays(t *testing.T) {
 	r := newRig(t)
 	ann := r.signUp("ann@example.com")
 	for name, end := range map[string]func(bob *browser){
-		"signed out":       func(bob *browser) { bob.do("POST", "/v1/auth/sign-out", nil).want(204) },
-		"password changed": func(bob *browser) { bob.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).want(200) },
-		"everywhere":       func(bob *browser) { bob.do("POST", "/v1/auth/sign-out-everywhere", nil).want(204) },
-		"removed":          func(bob *browser) { ann.do("DELETE", "/v1/auth/members/"+bob.me().ID, nil).want(204) },
-		"signed in again":  func(bob *browser) { bob.signIn(bob.me().Email, password).want(200) },
+		"signed out": func(bob *browser) { bob.do("POST", "/v1/auth/sign-out", nil).want(204) },
+		"password changed": func(bob *browser) {
+			bob.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).want(200)
+		},
+		"everywhere":      func(bob *browser) { bob.do("POST", "/v1/auth/sign-out-everywhere", nil).want(204) },
+		"removed":         func(bob *browser) { ann.do("DELETE", "/v1/auth/members/"+bob.me().ID, nil).want(204) },
+		"signed in again": func(bob *browser) { bob.signIn(bob.me().Email, password).want(200) },
 		"reset": func(bob *browser) {
 			email := bob.me().Email
 			r.browser().do("POST", "/v1/auth/resets", fields{"email": email}).want(202)

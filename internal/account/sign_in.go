@@ -18,14 +18,23 @@ type person struct {
 	name               string
 }
 
-// findPerson gives who has an address; nobody is no error.
+// findPerson gives who has an address; nobody is no error. For who is not there the
+// next one in the index is read, or the first after the last: an index that finds
+// nothing is quicker by some microseconds, which 2,000 samples show.
 func findPerson(ctx context.Context, q postgres.Querier, address string) (p person, err error) {
 	err = q.QueryRow(postgres.AnyOfPool(ctx), `
 		SELECT u.user_id, u.organization_id, coalesce(p.hashed_password, ''), u.email, u.address, u.name
-		FROM users u LEFT JOIN passwords p USING (user_id)
-		WHERE u.address = $1`, address). // nobody knows the organisation yet
+		FROM (
+			SELECT *
+			FROM (
+				(SELECT * FROM users WHERE address >= $1 ORDER BY address LIMIT 1)
+				UNION ALL
+				(SELECT * FROM users WHERE address IS NOT NULL ORDER BY address LIMIT 1)) two
+			ORDER BY address < $1
+			LIMIT 1) u LEFT JOIN passwords p USING (user_id)`, address). // nobody knows the organisation yet
 		Scan(&p.user, &p.organization, &p.hash, &p.email.Shown, &p.email.Address, &p.name)
-	if err = postgres.Fault(err); fault.Is(err, fault.NotFound) {
+	err = postgres.Fault(err)
+	if fault.Is(err, fault.NotFound) || err == nil && p.email.Address != address {
 		return person{}, nil
 	}
 	return p, err
