@@ -48,7 +48,7 @@ func (r *Reservation) close(ctx context.Context, state string, used Units, micro
 			UPDATE ledger l
 			SET state = $4, input_units = $5, output_units = $6, micros = $7, settled_at = now()
 			FROM before
-			WHERE l.organization_id = $2 AND l.entry_id = before.entry_id
+			WHERE l.organization_id = $2 AND l.entry_id = $3
 		), change AS (
 			SELECT organization_id, month, kind,
 				CASE state WHEN 'reserved' THEN reserved_micros ELSE 0 END AS freed,
