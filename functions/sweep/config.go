@@ -23,4 +23,14 @@ type Config struct {
 
 	OIDC   oidc.Config // who may call this function
 	Budget budget.Settings
+	Mail   Mail
+}
+
+// Mail says how the owners of organisations are written to.
+type Mail struct {
+	Host     string `env:"SMTP_HOST"`              // the mail server; empty: letters are written to the log
+	Port     int    `env:"SMTP_PORT, default=587"` // 465: TLS from the start; others: STARTTLS
+	User     string `env:"SMTP_USER"`              // empty: the server asks for none
+	Password string `env:"SMTP_PASSWORD"`          // secret
+	From     string `env:"MAIL_FROM"`              // who writes: name@host, or "Name <name@host>"
 }

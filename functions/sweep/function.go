@@ -11,8 +11,10 @@ import (
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
+	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
+	"lectern.dev/lectern/internal/smtp"
 )
 
 // deadline is the longest that Cloud Tasks waits for an answer.
@@ -55,5 +57,17 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: callers, Pool: db, Ledger: ledger, Queue: tasks, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
+	sender, err := c.Mail.sender()
+	if err != nil {
+		return nil, err
+	}
+	return New(Deps{Callers: callers, Pool: db, Ledger: ledger, Mail: sender, Queue: tasks, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
+}
+
+// sender is the mail server, or the log where none is set.
+func (m Mail) sender() (mail.Sender, error) {
+	if m.Host == "" {
+		return mail.Log{}, nil
+	}
+	return smtp.New(smtp.Config{Host: m.Host, Port: m.Port, User: m.User, Password: m.Password, From: m.From})
 }

@@ -22,6 +22,7 @@ import (
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/source"
@@ -41,6 +42,7 @@ type Deps struct {
 	Board   live.Board
 	Bucket  Bucket
 	Ledger  *budget.Ledger
+	Mail    mail.Sender // to owners whose budget runs out
 	// SegmentAge is how long a film's segments are kept for the next render; 0: 30 days.
 	SegmentAge time.Duration
 }
@@ -60,6 +62,7 @@ type Report struct {
 	TakenDown int    `json:"taken_down"` // progress documents of jobs that ended long ago
 	Expired   int    `json:"expired"`    // reservations that nobody settled: counted in full
 	Resumed   int    `json:"resumed"`    // jobs that waited for their budget
+	Letters   int    `json:"letters"`    // to owners whose budget runs out
 	Accounts  int    `json:"accounts"`   // sign-ins, links and throttles that are over
 	Error     string `json:"error,omitempty"`
 }
@@ -129,7 +132,7 @@ func (s sweeper) sweep(ctx context.Context) (Report, error) {
 		return film.Unheard(ctx, s.runner, s.Bucket, step)
 	})
 	r.Lost, r.Stuck, r.Unheard = swept.Lost, swept.Stuck, swept.Unheard
-	var err2, err3, err4, err5, err6, err7, err8, err9, err10 error
+	var err2, err3, err4, err5, err6, err7, err8, err9, err10, err11 error
 	r.Uploads, r.Abandoned, err2 = source.Overdue(ctx, s.runner, s.Bucket)
 	r.Retired, err3 = course.Retire(ctx, s.Pool)
 	r.Removed, err4 = course.Clean(ctx, s.Pool, s.Bucket)
@@ -139,7 +142,8 @@ func (s sweeper) sweep(ctx context.Context) (Report, error) {
 	r.Expired, err8 = s.Ledger.Expire(ctx)
 	r.Resumed, err9 = s.runner.ResumeWaiting(ctx, s.Ledger.Holds)
 	r.Accounts, err10 = account.Expire(ctx, s.Pool)
-	return r, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10)
+	r.Letters, err11 = s.Ledger.Tell(ctx, s.Mail)
+	return r, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11)
 }
 
 // forget removes answers that were remembered for a day (see functions/courses).

@@ -25,6 +25,7 @@ import (
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/internal/queue"
@@ -53,7 +54,7 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}, board: &live.Memory{}}
 	db := pgtest.As(t, h.db, postgres.System)
-	h.Handler = sweep.New(sweep.Deps{Callers: anyone, Pool: db, Ledger: &budget.Ledger{DB: db, Defaults: limits}, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	h.Handler = sweep.New(sweep.Deps{Callers: anyone, Pool: db, Ledger: &budget.Ledger{DB: db, Defaults: limits}, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: h.board}
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
@@ -305,7 +306,7 @@ func TestOldVideosAndSegmentsGo(t *testing.T) {
 		t.Errorf("left: %s\nwant: %s", got, want)
 	}
 
-	impatient := sweep.New(sweep.Deps{Callers: anyone, Pool: h.db, Ledger: &budget.Ledger{DB: h.db, Defaults: limits}, Queue: h.queue, Board: h.board, Bucket: h.bucket, SegmentAge: time.Nanosecond})
+	impatient := sweep.New(sweep.Deps{Callers: anyone, Pool: h.db, Ledger: &budget.Ledger{DB: h.db, Defaults: limits}, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket, SegmentAge: time.Nanosecond})
 	h.Handler = impatient
 	h.want(t, sweep.Report{Segments: 1})
 }

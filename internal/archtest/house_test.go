@@ -114,5 +114,5 @@ var deployables = map[string][]string{
 	"ingest":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
 	"render":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/espeak", "internal/ffmpeg"},
 	"finalize": {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
-	"sweep":    {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
+	"sweep":    {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/smtp"},
 }

@@ -206,6 +206,10 @@ func (m *Maker) do(ctx context.Context, stage, path string, body any) error {
 			return errors.New(j.Error)
 		case job.Canceled:
 			return errors.New("the work was canceled")
+		case job.Waiting:
+			if !m.Leave { // nobody is there who could raise the budget
+				return errors.New(j.Message)
+			}
 		}
 		if err := pause(ctx); err != nil {
 			return m.leave(ctx, at, err)

@@ -109,7 +109,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if len(a.jobs[name]) > 1 {
 			a.jobs[name] = a.jobs[name][1:]
 		}
-		answer(job.Job{ID: name, State: state, Error: "The model is out of quota.", Done: 1, Total: 2})
+		answer(job.Job{ID: name, State: state, Error: "The model is out of quota.", Message: "The budget is used up.", Done: 1, Total: 2})
 	default:
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		answer(map[string]string{"detail": "There is no such thing."})
@@ -157,6 +157,7 @@ func TestMakerTellsWhy(t *testing.T) {
 	for want, a := range map[string]*api{
 		"a.md: It is encrypted.":     {sources: []source.State{source.Failed}},
 		"The model is out of quota.": {sources: []source.State{source.Ready}, jobs: map[string][]job.State{"generations": {job.Failed}}},
+		"The budget is used up.":     {sources: []source.State{source.Ready}, jobs: map[string][]job.State{"generations": {job.Waiting}}},
 		"the work was canceled":      {sources: []source.State{source.Ready}, jobs: map[string][]job.State{"generations": {job.Canceled}}},
 	} {
 		t.Run(want, func(t *testing.T) {

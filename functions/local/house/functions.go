@@ -61,7 +61,7 @@ func (h *House) functions() (f functions, err error) {
 	f.ingest = ingest.New(ingest.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	f.render = render.New(render.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio, Meter: render.NewMeter(all)})
 	f.finalize = finalize.New(finalize.Deps{Callers: events, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.sweep = sweep.New(sweep.Deps{Callers: scheduler, Pool: h.pool, Ledger: all, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.sweep = sweep.New(sweep.Deps{Callers: scheduler, Pool: h.pool, Ledger: all, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	hasher, err := h.hasher()
 	if err != nil {
 		return f, err
