@@ -9,6 +9,7 @@ import (
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"lectern.dev/lectern/internal/course"
 )
@@ -21,6 +22,20 @@ var axe string
 // The pages that are looked at, each in a state that shows much.
 var lookedAt = map[string]string{
 	"courses": "/", "course": "/courses/" + courseID, "lesson": "/lessons/" + lessonID, "lesson without a video": "/lessons/les_names", "docs": "/docs", "error": "/courses/none",
+	"account": "/account?done=name", "organization": "/organization?done=invited", "budget": "/budget", "organizations": "/organizations?done=budget",
+}
+
+// Those for who is not signed in.
+var lookedAtFromOutside = map[string]string{
+	"sign in": "/sign-in?done=signed-out", "sign up": "/sign-up", "sent": "/sign-up/sent", "link": "/sign-in/link?token=x", "confirm": "/sign-up/confirm?token=x",
+	"invitation": "/invitation?token=x", "reset": "/reset?token=x", "ask for a reset": "/reset", "docs from outside": "/docs", "error from outside": "/none",
+}
+
+// What forms answer, by what is pressed on which page.
+var answered = map[string]struct{ page, press string }{
+	"a credential's secret": {"/organization", ".form-credential [name=label]"},
+	"a refused password":    {"/account", ".form-password [name=new]"},
+	"a refused amount":      {"/organizations", "[name=hard]"},
 }
 
 type finding struct {
@@ -40,7 +55,7 @@ func TestAxeFindsNothing(t *testing.T) {
 	for _, width := range []int64{390, 1440} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			t.Parallel()
-			tab := openTab(t, site, view{width: width})
+			tab := openTab(t, site, view{width: width, as: "root"})
 			call(t, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
 			for name, path := range lookedAt {
 				inspect := site + path
@@ -48,8 +63,31 @@ func TestAxeFindsNothing(t *testing.T) {
 				eval[int](t, tab, `document.querySelectorAll("details").forEach((d) => { d.open = true }), document.querySelector(".choice input")?.click(), 0`)
 				axeBothSchemes(t, tab, name)
 			}
+			eval[int](t, tab, `document.getElementById("me").showPopover(), document.querySelector("[data-ended]").hidden = false, 0`)
+			axeBothSchemes(t, tab, "the menu, and the end of a session")
+			for name, form := range answered {
+				act(t, tab, chromedp.Navigate(site+form.page), chromedp.Focus(form.press))
+				press(t, tab, "nine words that are wrong here")
+				eval[int](t, tab, `document.querySelectorAll("input:not([type=hidden])").forEach((i) => { if (!i.value) i.removeAttribute("required") }), 0`)
+				press(t, tab, kb.Enter)
+				until(t, tab, `document.readyState === "complete" && document.querySelector(".wrong, .secret")`)
+				axeBothSchemes(t, tab, name)
+			}
 			act(t, tab, chromedp.Navigate(empty+"/courses/crs_new"))
 			axeBothSchemes(t, tab, "an empty course")
+			outside := openTab(t, site, view{width: width, as: "nobody"})
+			call(t, outside, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
+			for name, path := range lookedAtFromOutside {
+				act(t, outside, chromedp.Navigate(site+path))
+				axeBothSchemes(t, outside, name)
+			}
+			act(t, outside, chromedp.Navigate(site+"/sign-in"), chromedp.Focus("[name=email]"))
+			press(t, outside, "a@b.example")
+			press(t, outside, kb.Tab)
+			press(t, outside, "wrong")
+			press(t, outside, kb.Enter)
+			until(t, outside, `document.querySelector(".problem")`)
+			axeBothSchemes(t, outside, "a wrong password")
 		})
 	}
 }
@@ -86,6 +124,25 @@ func TestPagesNeedNoScript(t *testing.T) {
 	}
 	act(t, tab, chromedp.Click(".answer summary"))
 	sees(t, tab, "B is right.")
+
+	// Making a course works; sending a document is said not to.
+	act(t, tab, chromedp.Navigate(site+"/"), chromedp.Click(".new-course summary"))
+	until(t, tab, `document.querySelector("[name=title]").checkVisibility()`)
+	act(t, tab, chromedp.Focus(`[name="title"]`))
+	press(t, tab, "New")
+	press(t, tab, kb.Enter)
+	until(t, tab, `location.pathname === "/courses/crs_new"`)
+	sees(t, tab, "with JavaScript, which is off", "POST /v1/courses/crs_new/sources")
+	if eval[bool](t, tab, `document.querySelector("[data-upload]").checkVisibility()`) {
+		t.Error("documents can be chosen and not be sent")
+	}
+	act(t, tab, chromedp.Navigate(site+"/organization"), chromedp.Focus(`.form-credential [name="label"]`))
+	press(t, tab, "Robot")
+	press(t, tab, kb.Enter)
+	until(t, tab, `document.querySelector("#secret")?.value.endsWith("`+goodSecret+`")`)
+	if eval[bool](t, tab, `document.querySelector("[data-copy]").checkVisibility()`) {
+		t.Error("a button is shown that does nothing without a script")
+	}
 }
 
 func sees(t *testing.T, tab context.Context, parts ...string) {

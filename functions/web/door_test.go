@@ -159,8 +159,10 @@ func TestRefusalsAreToldOnTheForm(t *testing.T) {
 		{"/sign-in", nil, 401, []string{"The e-mail address or the password is wrong.", `role="alert"`}},
 		{"/sign-in", &fault.Error{Kind: fault.Exhausted, Message: "Too many attempts.", RetryAfter: 90 * time.Second}, 429, []string{"Too many attempts.", "You can try again in 2 minutes."}},
 		{"/sign-in", &fault.Error{Kind: fault.Unavailable, Message: "Much is going on here.", RetryAfter: 3 * time.Second}, 503, []string{"Much is going on here.", "You can try again in 3 seconds."}},
-		{"/sign-up", &fault.Error{Kind: fault.Invalid, Message: "See errors.", Fields: []fault.Field{{Location: "body.password", Message: "this one is common"}, {Location: "body.email", Message: "not an address"}, {Location: "body", Message: "odd"}}}, 422,
-			[]string{"This one is common.", "Not an address.", "Odd.", `id="sign-up-email-wrong"`, `aria-describedby="sign-up-password-hint sign-up-password-wrong"`}},
+		{
+			"/sign-up", &fault.Error{Kind: fault.Invalid, Message: "See errors.", Fields: []fault.Field{{Location: "body.password", Message: "this one is common"}, {Location: "body.email", Message: "not an address"}, {Location: "body", Message: "odd"}}}, 422,
+			[]string{"This one is common.", "Not an address.", "Odd.", `id="sign-up-email-wrong"`, `aria-describedby="sign-up-password-hint sign-up-password-wrong"`},
+		},
 		{"/resets", &fault.Error{Kind: fault.Exhausted, Message: "Too many letters.", RetryAfter: 3 * time.Hour}, 429, []string{"You can try again in 3 hours."}},
 	} {
 		api.change(func() {

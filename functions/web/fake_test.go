@@ -41,14 +41,19 @@ type fakeAPI struct {
 	left    chan struct{}     // gets a value when a stream has been left
 
 	noStreams bool
-	auth      fakeAuth
+	over      chan struct{} // closed: streams end
+	media     string        // where documents are sent
+
+	uploaded     []byte
+	refuseSource string // what the next document is refused with
+	auth         fakeAuth
 }
 
 func newFakeAPI(media string) *fakeAPI {
 	c := homeNetworks()
 	f := &fakeAPI{
 		course: c, lessons: map[string]course.Lesson{}, slides: routerSlides(), asks: routerQuestions(), sources: sources, jobs: homeJobs(),
-		moves: make(chan edge.Message), left: make(chan struct{}, 64), auth: newFakeAuth(),
+		moves: make(chan edge.Message), left: make(chan struct{}, 64), auth: newFakeAuth(), over: make(chan struct{}), media: media,
 	}
 	for _, l := range lessons(c) {
 		f.lessons[l.ID] = course.Lesson{ID: l.ID, CourseID: c.ID, Title: l.Title, VideoState: l.VideoState, CreatedAt: now, UpdatedAt: now}
@@ -130,12 +135,17 @@ func (f *fakeAPI) handler() http.Handler {
 		defer func() { f.left <- struct{}{} }()
 		edge.Stream(w, r, func(ctx context.Context, send func(edge.Message) error) error {
 			if r.PathValue("id") != "job_render" {
-				<-ctx.Done()
+				select {
+				case <-ctx.Done():
+				case <-f.over:
+				}
 				return nil
 			}
 			for {
 				select {
 				case <-ctx.Done():
+					return nil
+				case <-f.over:
 					return nil
 				case m := <-f.moves:
 					if err := send(m); err != nil {
@@ -166,8 +176,21 @@ func (f *fakeAPI) written(r *http.Request) (any, error) {
 	if err := f.auth.refuse[r.Method+" "+r.URL.Path]; err != nil {
 		return nil, err
 	}
-	if r.URL.Path == "/v1/courses" {
-		return course.Course{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}, nil
+	switch r.URL.Path {
+	case "/v1/courses":
+		made := course.Course{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}
+		f.others, f.sources = append(f.others, made), nil
+		return made, nil
+	case "/v1/courses/crs_new/sources":
+		if f.refuseSource != "" {
+			return nil, fault.New(fault.Invalid, "%s", f.refuseSource)
+		}
+		var asked map[string]any
+		if err := json.Unmarshal(body, &asked); err != nil {
+			return nil, err
+		}
+		f.sources = []map[string]any{{"id": "src_new", "name": asked["name"], "size": asked["size"], "state": "uploading"}}
+		return map[string]any{"source": f.sources[0], "upload": map[string]any{"url": f.media + "/upload?signature=s", "method": "PUT", "headers": map[string]string{"Content-Type": "text/markdown", "X-Goog-If-Generation-Match": "0"}}}, nil
 	}
 	return map[string]string{"id": "job_new"}, nil
 }
@@ -202,7 +225,9 @@ func (f *fakeAPI) answer(do func(*http.Request) (any, error)) http.HandlerFunc {
 // with the film at another origin, as in production.
 func startSite(t testing.TB) (site string, api *fakeAPI) {
 	t.Helper()
-	bucket := startBucket(t)
+	bucket := startBucket(t, func(document []byte) {
+		api.change(func() { api.uploaded, api.sources[0]["state"] = document, "queued" })
+	})
 	api = newFakeAPI(bucket)
 	deps := api.serve(t)
 	deps.Media = mustURL(t, bucket)
@@ -233,13 +258,19 @@ func mustURL(t testing.TB, raw string) *url.URL {
 	return u
 }
 
-// startBucket serves the film's files as Cloud Storage would to a page of another
-// origin.
-func startBucket(t testing.TB) string {
+// startBucket serves the film's files, and takes documents, as Cloud Storage would
+// from a page of another origin.
+func startBucket(t testing.TB, arrived func([]byte)) string {
 	folder := filmFolder()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Allow-Methods", "PUT")
+		w.Header().Set("Access-Control-Allow-Headers", "Content-Type, X-Goog-If-Generation-Match")
 		switch path := filepath.Base(r.URL.Path); {
+		case r.Method == http.MethodOptions:
+		case path == "upload" && r.Method == http.MethodPut && r.Header.Get("X-Goog-If-Generation-Match") == "0":
+			document, _ := io.ReadAll(r.Body)
+			arrived(document)
 		case path == "captions.vtt":
 			w.Header().Set("Content-Type", "text/vtt")
 			_, _ = w.Write(captions())

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -85,16 +87,32 @@ func (f *fakeAPI) fillWith(texts []string) {
 	f.jobs = append(f.jobs, job.Job{ID: "job_render", Kind: job.Render, Subject: lessonID, CourseID: courseID, State: job.Running, Message: text(0), Total: 1})
 }
 
-// TestHostileTextStaysText looks at pages whose every word is an attack. The content
-// security policy is switched off, so that escaping alone has to hold.
-func TestHostileTextStaysText(t *testing.T) {
-	t.Parallel()
-	site, api := startSite(t)
-	texts := hostile()
-	api.fillWith(texts)
-	t.Logf("%d texts", len(texts))
+// fillWith does the same with what people and organisations are called.
+func (a *fakeAuth) fillWith(text func(int) string, n int) {
+	evil := organization{ID: text(3), Name: text(5)}
+	a.people = map[string]person{"owner": {ID: text(1), Email: text(2), Name: text(4), Role: "root", Organization: evil}, "nameless": {ID: "x", Email: text(6), Role: text(7), Organization: evil}}
+	a.members, a.invitations, a.credentials, a.signIns, a.tenants, a.budget.Use = nil, nil, nil, nil, nil, nil
+	a.budget.Warning, a.budget.Spent = text(8), a.budget.Hard-1
+	for i := 0; i < n; i += 3 {
+		role := roles[i%len(roles)]
+		if i%7 == 0 {
+			role = text(i)
+		}
+		a.members = append(a.members, member{ID: text(i), Email: text(i + 1), Name: text(i + 2), Role: role})
+		a.invitations = append(a.invitations, invitation{ID: text(i), Email: text(i), Name: text(i), Role: text(i)})
+		a.credentials = append(a.credentials, credential{ID: text(i), Label: text(i + 1), Scopes: []string{text(i)}})
+		a.signIns = append(a.signIns, signIn{ID: text(i), Device: text(i)})
+		a.tenants = append(a.tenants, tenant{organization: organization{ID: text(i), Name: text(i + 1)}})
+		a.budget.Use = append(a.budget.Use, use{Kind: text(i), Input: 1, Cost: 1})
+	}
+	a.budget.Month = text(9)
+}
 
-	tab := openTab(t, site, view{})
+// besieged is a tab whose content security policy is switched off, so that escaping
+// alone has to hold. unharmed tells of what was planted in the page.
+func besieged(t *testing.T, site string) (tab context.Context, unharmed func(where string)) {
+	t.Helper()
+	tab = openTab(t, site, view{})
 	call(t, tab, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
 	var mu sync.Mutex
 	var foreign []string
@@ -114,8 +132,14 @@ func TestHostileTextStaysText(t *testing.T) {
 		t.Fatal(err)
 	}
 	call(t, tab, network.Enable, network.EnableParams{})
-
-	unharmed := func(where string) {
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, address := range foreign {
+			t.Errorf("the page reached out to %s", address)
+		}
+	})
+	return tab, func(where string) {
 		t.Helper()
 		if eval[bool](t, tab, `Boolean(self.__ran)`) {
 			t.Errorf("%s: a script ran", where)
@@ -127,6 +151,16 @@ func TestHostileTextStaysText(t *testing.T) {
 			t.Errorf("%s: planted: %s", where, p)
 		}
 	}
+}
+
+// TestHostileTextStaysText looks at pages whose every word is an attack.
+func TestHostileTextStaysText(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	texts := hostile()
+	api.fillWith(texts)
+	t.Logf("%d texts", len(texts))
+	tab, unharmed := besieged(t, site)
 	for _, path := range []string{"/", "/courses/" + courseID, "/lessons/" + lessonID} {
 		act(t, tab, chromedp.Navigate(site+path))
 		until(t, tab, `document.readyState === "complete"`)
@@ -150,9 +184,47 @@ func TestHostileTextStaysText(t *testing.T) {
 			t.Errorf("an error's text became HTML: %s", text)
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	for _, address := range foreign {
-		t.Errorf("the page reached out to %s", address)
+}
+
+// The same with what people, organisations, devices and credentials are called.
+func TestHostileNamesStayText(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	texts := hostile()
+	api.auth.fillWith(func(i int) string { return texts[i%len(texts)] }, len(texts))
+	tab, unharmed := besieged(t, site)
+	for _, path := range []string{"/account", "/organization", "/budget", "/organizations"} {
+		act(t, tab, chromedp.Navigate(site+path))
+		until(t, tab, `document.readyState === "complete"`)
+		unharmed(path)
+	}
+	if name := eval[string](t, tab, `document.querySelector(".called").textContent`); name != texts[4] {
+		t.Errorf("the header greets %q, not %q", name, texts[4])
+	}
+	act(t, tab, chromedp.Navigate(site+"/organization"))
+	eval[int](t, tab, fmt.Sprintf(`((form) => { form.label.value = %q; form.submit() })(document.querySelector(".form-credential")), 0`, texts[5]))
+	until(t, tab, `document.readyState === "complete" && document.querySelector("#secret")`)
+	unharmed("the page with a secret")
+}
+
+// The door, with what the API says, what is entered, and what the address holds.
+func TestHostileTextAtTheDoor(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	tab, unharmed := besieged(t, site)
+	signAs(t, tab, site, "nobody")
+	texts := hostile()
+	for i := 0; i < len(texts); i += 37 {
+		text := strings.ToValidUTF8(texts[i], "")
+		api.change(func() {
+			api.auth.refuse["POST /v1/auth/sign-in"] = &fault.Error{Kind: fault.Invalid, Message: text, Fields: []fault.Field{{Location: text, Message: text}, {Location: "body.email", Message: text}}}
+		})
+		for _, path := range []string{"/invitation?token=", "/reset?token=", "/sign-in?done=" + url.QueryEscape(text) + "&next="} {
+			act(t, tab, chromedp.Navigate(site+path+url.QueryEscape(text)))
+			unharmed(path)
+		}
+		eval[int](t, tab, fmt.Sprintf(`((form) => { form.email.type = "text"; form.email.value = %q; form.password.value = "x"; form.submit() })(document.querySelector(".form-sign-in")), 0`, text))
+		until(t, tab, `document.readyState === "complete" && document.querySelector(".wrong")`)
+		unharmed("a refused sign-in")
 	}
 }
