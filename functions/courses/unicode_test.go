@@ -1,0 +1,224 @@
+package courses
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"lectern.dev/lectern/internal/edge"
+)
+
+// texts are what people paste and attackers send. In JSON a lone surrogate is
+// written as an escape, and bytes that are no UTF-8 as they are.
+var texts = map[string]string{
+	"plain":                 `en`, // a language, too
+	"NUL":                   `a\u0000b`,
+	"lone high surrogate":   `a\ud83db`,
+	"lone low surrogate":    `a\udc00b`,
+	"surrogates reversed":   `\ude00\ud83d`,
+	"invalid UTF-8":         "a\xffb",
+	"cut UTF-8":             "a\xf0\x9f\x98",
+	"overlong":              "a\xc0\xaf",
+	"surrogate as UTF-8":    "a\xed\xa0\x80",
+	"beyond Unicode":        "a\xf4\x90\x80\x80",
+	"combining marks":       "a" + strings.Repeat("\u0301", 30),
+	"a megabyte of marks":   "a" + strings.Repeat("\u0301", 1<<19),
+	"ZWJ":                   "👩‍👩‍👧‍👦",
+	"bidi":                  "a\u202eb\u2066c",
+	"byte order mark":       "\ufeffa",
+	"line separators":       "a\u2028b\u2029c",
+	"not composed":          "e\u0301",
+	"composed":              "\u00e9",
+	"noncharacters":         "a\uffffb\U0010ffff",
+	"private use":           "a\ue000",
+	"emoji as escapes":      `\ud83d\ude00`,
+	"controls":              "a\\u0001\\u001b[31mb\\u007f\u0085c",
+	"backslash u":           `a\\u0000b`,
+	"quotes":                `'; -- \" $1 %s {x} \\`,
+	"ideographs and rtl":    "日本語 العربية हिन्दी ไทย",
+	"white space of a kind": "a\u00a0\u3000b",
+}
+
+// bodies are requests in which every text that people write is "§".
+func bodies() map[string]any {
+	evidence := []any{map[string]any{"passage": "§", "source": "§", "heading": "§", "quote": "§", "start": 0, "end": 1}}
+	narration := []any{map[string]any{"text": "§", "reveals": 0, "evidence": evidence}}
+	points := map[string]any{
+		"kind": "points", "title": "§", "narration": narration, "points": []any{map[string]any{"text": "§", "evidence": evidence}},
+	}
+	code := map[string]any{"kind": "code", "title": "x", "points": []any{}, "narration": narration, "code": map[string]any{"language": "§", "text": "§", "evidence": evidence}}
+	table := map[string]any{"kind": "table", "title": "x", "points": []any{}, "narration": narration, "table": map[string]any{
+		"header": []any{"§"}, "rows": []any{[]any{"§"}}, "evidence": evidence,
+	}}
+	quote := map[string]any{"kind": "quote", "title": "x", "points": []any{}, "narration": narration, "quote": map[string]any{"text": "§", "attribution": "§", "evidence": evidence}}
+	course := map[string]any{"title": "§", "summary": "§", "audience": "§", "language": "§"}
+	lesson := map[string]any{"title": "§", "article": "§", "objectives": []any{"§"}, "citations": evidence}
+	module := map[string]any{"title": "§", "summary": "§"}
+	return map[string]any{
+		"create-course": course, "update-course": course,
+		"create-module": module, "update-module": module,
+		"create-lesson": lesson, "update-lesson": lesson,
+		"set-slides":       map[string]any{"items": []any{points, code, table, quote}},
+		"update-slide":     points,
+		"set-questions":    map[string]any{"items": []any{map[string]any{"prompt": "§", "choices": []any{"§", "x"}, "key": 1, "explanation": "§", "evidence": evidence}}},
+		"add-source":       map[string]any{"name": "§.md", "content_type": "§", "size": 3},
+		"start-generation": map[string]any{"title": "§", "audience": "§", "language": "§"},
+	}
+}
+
+// elsewhere are texts that are ids, or that update-slide shares with set-slides.
+var elsewhere = []string{
+	"set-outline.modules[].id", "set-outline.modules[].lessons[]", "set-slides.items[].id", "set-questions.items[].id",
+	"update-slide.id", "update-slide.code", "update-slide.table", "update-slide.quote",
+}
+
+// F90: whatever text comes, in any field of any operation, it is kept and shown
+// exactly, or refused with a reason.
+func TestEveryTextIsKeptExactlyOrRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	all, schemas := bodies(), sample{r.api.OpenAPI().Components.Schemas, nil}
+	kept, refused := 0, 0
+	for _, o := range r.operations() {
+		schema := bodySchema(o)
+		if schema == nil {
+			continue
+		}
+		encoded, err := json.Marshal(all[o.OperationID])
+		if err != nil {
+			t.Fatal(err)
+		}
+		places := strings.Count(string(encoded), "§")
+		for _, at := range schemas.texts(o.OperationID, schema) {
+			if !slices.ContainsFunc(elsewhere, func(known string) bool { return strings.HasPrefix(at, known) }) && !named(all[o.OperationID], strings.TrimPrefix(at, o.OperationID)) {
+				t.Errorf("no text is tried at %s", at)
+			}
+		}
+		for place := range places {
+			ids := r.one() // the one before may have been changed or be at work
+			path := o.Path
+			for name, id := range ids {
+				path = strings.ReplaceAll(path, "{"+name+"}", id)
+			}
+			for name, text := range texts {
+				if len(text) > 1<<19 && place > 0 {
+					continue // once for an operation is enough of a megabyte
+				}
+				if o.OperationID == "start-generation" { // one at a time
+					r.do("DELETE", "/v1/sources/"+ids["source"], nil)
+					r.do("DELETE", "/v1/jobs/"+ids["job"], nil)
+				}
+				body := fill(string(encoded), place, text)
+				a := r.do(o.Method, path, body)
+				switch {
+				case a.Code < 300:
+					kept++
+					var want string
+					if err := json.Unmarshal([]byte(`"`+text+`"`), &want); err != nil || !utf8.ValidString(text) {
+						t.Fatalf("%s, %s: taken, though it is no text: %s", o.OperationID, name, a.Body)
+					}
+					switch {
+					case o.OperationID == "start-generation":
+						ids["job"] = into[struct{ Job struct{ ID string } }](a).Job.ID
+						continue // what it was given is for the agents
+					case o.OperationID == "add-source" && place == 0:
+						continue // a content type is only a hint
+					case o.OperationID == "add-source":
+						want += ".md"
+					}
+					if !holds(into[any](a), want) {
+						t.Errorf("%s, %s at %d: sent %q, got %.2000s", o.OperationID, name, place, want, a.Body)
+					}
+				case name == "plain":
+					t.Errorf("%s at %d: plain text is refused, so nothing is tried: %s", o.OperationID, place, a.Body)
+				case a.Code == 400 || a.Code == 422 || a.Code == 413:
+					refused++
+					if p := into[edge.Problem](a); p.Detail == "" || !utf8.ValidString(a.Body.String()) {
+						t.Errorf("%s, %s: %s", o.OperationID, name, a.Body)
+					}
+				default:
+					t.Errorf("%s, %s at %d: status %d: %.500s", o.OperationID, name, place, a.Code, a.Body)
+				}
+			}
+		}
+		delete(all, o.OperationID)
+	}
+	if len(all) > 0 || kept < 500 || refused < 300 {
+		t.Errorf("kept %d, refused %d; of no operation: %v", kept, refused, all)
+	}
+}
+
+// fill puts a text in one place, and "x" in all others.
+func fill(body string, place int, text string) string {
+	parts := strings.Split(body, "§")
+	var out strings.Builder
+	for i, part := range parts {
+		out.WriteString(part)
+		switch {
+		case i == len(parts)-1:
+		case i == place:
+			out.WriteString(text)
+		case strings.HasSuffix(part, `"language":"`):
+			out.WriteString("en")
+		case strings.HasSuffix(part, `"content_type":"`):
+			out.WriteString("text/markdown")
+		default:
+			out.WriteString("x")
+		}
+	}
+	return out.String()
+}
+
+// holds tells whether a JSON value has this text in it.
+func holds(v any, text string) bool {
+	switch v := v.(type) {
+	case string:
+		return v == text
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return holds(e, text) })
+	case map[string]any:
+		for _, e := range v {
+			if holds(e, text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// texts are the paths of a schema where people write what they like.
+func (g sample) texts(at string, s *huma.Schema) (found []string) {
+	s = g.resolve(s)
+	for name, p := range s.Properties {
+		found = append(found, g.texts(at+"."+name, p)...)
+	}
+	if s.Items != nil {
+		found = append(found, g.texts(at+"[]", s.Items)...)
+	}
+	if s.Type == huma.TypeString && len(s.Enum) == 0 {
+		found = append(found, at)
+	}
+	return found
+}
+
+// named tells whether a body has a text at a path such as ".items[].title".
+func named(v any, path string) bool {
+	switch v := v.(type) {
+	case string:
+		return path == "" && strings.Contains(v, "§")
+	case []any:
+		rest, ok := strings.CutPrefix(path, "[]")
+		return ok && slices.ContainsFunc(v, func(e any) bool { return named(e, rest) })
+	case map[string]any:
+		for name, e := range v {
+			if rest, ok := strings.CutPrefix(path, "."+name); ok && named(e, rest) {
+				return true
+			}
+		}
+	}
+	return false
+}
