@@ -82,6 +82,7 @@ func (h *held) add(ctx context.Context, p account.Principal) (context.Context, c
 func (h *held) keepAsking(ctx context.Context) {
 	every := time.NewTicker(askEvery)
 	defer every.Stop()
+	down := false
 	for range every.C {
 		ids, ok := h.whom()
 		if !ok {
@@ -90,9 +91,13 @@ func (h *held) keepAsking(ctx context.Context) {
 		roles, err := stillAdmitted(ctx, h.db, ids)
 		if err != nil {
 			// An outage of the database throws nobody out: new requests are refused already.
-			slog.WarnContext(ctx, "who reads a stream could not be looked up; the streams go on", "held", len(ids), "error", err)
+			if !down {
+				slog.WarnContext(ctx, "who reads a stream cannot be looked up; the streams go on", "held", len(ids), "error", err)
+			}
+			down = true
 			continue
 		}
+		down = false
 		h.endOthers(ids, roles)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -114,10 +115,11 @@ func (t Tokens) decode(name, value string) (account.Secret, bool) {
 }
 
 // canonical tells whether a value is written as we write it. Base64 leaves bits at
-// the end that mean nothing, so that more than one text would be read as the same.
+// the end that mean nothing, and Go's skips line breaks, so that more than one text
+// would be read as the same.
 func canonical(value string) bool {
 	var room [1024]byte
-	if base64.URLEncoding.DecodedLen(len(value)) > len(room) {
+	if base64.URLEncoding.DecodedLen(len(value)) > len(room) || strings.ContainsAny(value, "\r\n") {
 		return false
 	}
 	_, err := base64.URLEncoding.Strict().Decode(room[:], []byte(value))
