@@ -35,6 +35,7 @@ type rig struct {
 	queue  *queue.Memory
 	runner *job.Runner
 	api    *edge.API
+	deps   Deps
 }
 
 var stranger = account.Principal{Organization: "org_other", User: "user_other", Role: account.Owner}
@@ -53,6 +54,7 @@ func newRig(t testing.TB) *rig {
 		Gate:        gate{},
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}
+	r.deps = d
 	r.api = newAPI(d)
 	r.Handler = New(d)
 	return r
