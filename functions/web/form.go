@@ -35,6 +35,7 @@ type hidden struct {
 // input is a field of a form.
 type input struct {
 	Name, Label  string
+	APIName      string // what the API calls it, where that is something else
 	Type         string // of HTML; also "select" and "checkboxes"
 	Hint         string
 	Autocomplete string
@@ -103,10 +104,13 @@ func (f *form) keep(entered url.Values) {
 // wrong says what is wrong with a field; the first of those on the page gets the
 // focus.
 func (f *form) wrong(name, message string) (known bool) {
+	if name == "" {
+		return false
+	}
 	first := true
 	for i := range f.Inputs {
 		in := &f.Inputs[i]
-		if in.Name == name {
+		if in.Name == name || in.APIName == name {
 			in.Wrong, known = message, true
 		}
 		in.Focus = in.Wrong != "" && first
