@@ -34,7 +34,7 @@ func (s *site) accountPage(ctx context.Context, r *http.Request) (accountPage, e
 		Password: newForm("password", "/account/password", "Change the password",
 			input{Name: "current", Label: "Current password", Type: "password", Autocomplete: "current-password", Required: true},
 			input{
-				Name: "new", Label: "New password", Type: "password", Autocomplete: "new-password", Required: true, Least: 8,
+				Name: "new", APIName: "password", Label: "New password", Type: "password", Autocomplete: "new-password", Required: true, Least: 8,
 				Hint: "8 characters or more. You stay signed in here, and are signed out everywhere else.",
 			}),
 	}

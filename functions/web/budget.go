@@ -176,8 +176,8 @@ func (s *site) organizationsPage(r *http.Request) (organizationsPage, error) {
 		view.Organizations = append(view.Organizations, organizationRow{
 			tenant: t,
 			Form: newForm("limits-"+t.ID, "/organizations/"+url.PathEscape(t.ID)+"/budget", "Set",
-				input{Name: "soft", Label: "Warn at, $", Required: true, Value: plain(t.Soft), Autocomplete: "off"},
-				input{Name: "hard", Label: "Stop at, $", Required: true, Value: plain(t.Hard), Autocomplete: "off"}),
+				input{Name: "soft", APIName: "soft_micros", Label: "Warn at, $", Required: true, Value: plain(t.Soft), Autocomplete: "off"},
+				input{Name: "hard", APIName: "hard_micros", Label: "Stop at, $", Required: true, Value: plain(t.Hard), Autocomplete: "off"}),
 		})
 	}
 	if r.URL.Query().Get("done") == "budget" {

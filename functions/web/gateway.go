@@ -27,9 +27,12 @@ func (s *site) gateway(target *url.URL) http.Handler {
 				if answer.Header.Get("Cache-Control") == "" {
 					answer.Header.Set("Cache-Control", "no-store") // it may be about somebody
 				}
-				if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
+				switch kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";"); kind {
+				case "text/event-stream":
 					edge.LongLived(w)
 					endWhenDraining(ctx, cancel)
+				case "text/csv": // a long ledger over a slow line
+					edge.LongLived(w)
 				}
 				return nil
 			},
