@@ -1,0 +1,17 @@
+package house
+
+import (
+	"net/url"
+
+	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/gcp/issuer"
+)
+
+// Inside is an address of the inner server.
+func (h *House) Inside(path string) *url.URL { return h.inside(path) }
+
+// Issuer signs for the accounts that call private functions.
+func (h *House) Issuer() *issuer.Issuer { return h.issuer }
+
+// Tokens make cookies.
+func (h *House) Tokens() access.Tokens { return h.tokens }
