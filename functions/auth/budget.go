@@ -69,7 +69,7 @@ func ledgerOperation(api *edge.API) huma.Operation {
 }
 
 type getLedger struct {
-	Month  string `query:"month" pattern:"^[0-9]{4}-[0-9]{2}$" patternDescription:"month" example:"2026-11" doc:"In UTC; absent: the present one"`
+	Month  string `query:"month" pattern:"^([0-9]{4}-[0-9]{2})?$" patternDescription:"month" example:"2026-11" doc:"In UTC; absent: the present one"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before; for JSON"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"how many at most; for JSON"`
 	Accept string `header:"Accept"`
