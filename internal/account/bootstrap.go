@@ -41,10 +41,6 @@ type Founders struct {
 func Bootstrap(ctx context.Context, db postgres.Beginner, h PasswordHasher, f Founders) (done []string, err error) {
 	err = postgres.InTx(ctx, db, func(tx pgx.Tx) error {
 		b := bootstrap{tx: tx, hasher: h}
-		// Two that run at once would both make the next credential.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('lectern bootstrap'))`); err != nil {
-			return postgres.Fault(err)
-		}
 		if err := b.operator(ctx, f); err != nil {
 			return err
 		}
@@ -106,7 +102,9 @@ func (b *bootstrap) client(ctx context.Context, f Founders) error {
 	return b.credential(ctx, f.ClientSecret)
 }
 
-// organization makes an organisation, or the operator of one that is there.
+// organization makes an organisation, or the operator of one that is there. It locks
+// the row in any case, so that of two that run at once the second sees what the first
+// has done.
 func (b *bootstrap) organization(ctx context.Context, id, name string, operator bool) error {
 	tag, err := b.tx.Exec(ctx, `
 		INSERT INTO organizations AS o (organization_id, name, operator)

@@ -259,7 +259,8 @@ func findCredential(ctx context.Context, q postgres.Querier, authID string) (f f
 	return f, err
 }
 
-// used writes when a credential was last used. The answer does not depend on it.
+// used writes when a credential was last used; of several that come together one
+// does. The answer does not depend on it.
 func used(ctx context.Context, q postgres.Querier, p Principal) {
 	ctx, cancel := context.WithTimeout(With(ctx, p), lastUseWithin)
 	defer cancel()

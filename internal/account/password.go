@@ -36,7 +36,7 @@ const (
 // HashOptions bound a Hasher. The zero value is what a function with 512 MiB wants.
 type HashOptions struct {
 	Cost      HashCost      // of new hashes; zero: Today
-	BudgetMiB int           // memory of all hashes at once; 0: 128, which is six at today's cost
+	BudgetMiB int           // memory of all hashes at once; 0: 128, six at today's cost. The collector lets the process grow to about twice that
 	Wait      time.Duration // for a share of the budget; 0: 1 s
 }
 
@@ -108,9 +108,6 @@ func (h *Hasher) Dummy(ctx context.Context, password string) error {
 // take takes a hash's memory from the budget. Argon2 itself cannot be interrupted,
 // so ctx counts until it begins.
 func (h *Hasher) take(ctx context.Context, cost HashCost) (release func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, crowded(err)
-	}
 	waiting, cancel := context.WithTimeout(ctx, h.wait)
 	defer cancel()
 	if err := h.budget.Acquire(waiting, int64(cost.MemoryKiB)); err != nil {
