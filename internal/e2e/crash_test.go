@@ -216,6 +216,7 @@ const everyPoint = "LECTERN_CRASHPOINTS"
 // few are the points of `make test`: one for each sort of commit, act and answer.
 var few = []string{
 	"source.uploaded", "job.after-commit:2", "run.after-commit", "film.segment-made:3", "film.uploaded", "finalize.before-ack:2",
+	"budget.reserved:3", "budget.settled:5",
 }
 
 // F01: the process is killed at a line, and started again. Nothing is lost, and

@@ -29,6 +29,9 @@ import (
 func TestMain(m *testing.M) {
 	extract.ChildMain()
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err := os.Setenv("PRICES", prices); err != nil {
+		panic(err)
+	}
 	if os.Getenv(asServer) == "" {
 		code := m.Run()
 		for _, dir := range scratch {
@@ -41,6 +44,13 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 }
+
+// prices make what costs nothing on one machine cost something, so that the ledger
+// has to add up.
+const prices = `{
+	"offline-1": {"kind": "tokens", "input": 10, "output": 20, "max_output": 4000},
+	"espeak-ng": {"kind": "speech", "input": 15, "output": 1}
+}`
 
 // scratch are folders that all tests share; they go at the end.
 var scratch []string
@@ -88,7 +98,8 @@ func serve(data, addr string, later bool) error {
 func letAnHourPass(ctx context.Context, h *house.House) error {
 	_, err := h.Pool().Exec(ctx, `
 		UPDATE job_steps SET lease_until = lease_until - interval '1 hour', changed_at = changed_at - interval '1 hour';
-		UPDATE sources SET created_at = created_at - interval '1 hour'`)
+		UPDATE sources SET created_at = created_at - interval '1 hour';
+		UPDATE ledger SET expires_at = expires_at - interval '1 hour' WHERE state = 'reserved'`)
 	return err
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,6 +137,7 @@ func settle(t *testing.T, pool *pgxpool.Pool) {
 		var left int
 		err := pool.QueryRow(t.Context(), `
 			SELECT (SELECT count(*) FROM deletions WHERE cleaned_at IS NULL)
+				+ (SELECT count(*) FROM ledger WHERE state = 'reserved')
 				+ (SELECT count(*) FROM job_steps WHERE state IN ('blocked', 'queued', 'running', 'delivered'))`).Scan(&left)
 		if err != nil {
 			t.Fatal(err)
@@ -176,11 +178,37 @@ var broken = map[string]string{
 		SELECT job_id FROM jobs j WHERE state = 'succeeded' AND (done <> total OR total <> (SELECT sum(units) FROM job_steps s WHERE s.job_id = j.job_id))`,
 }
 
+// The ledger after every scenario, and so after every kill (F51 with F01's points):
+// nothing leaks, nothing is counted twice or forgotten, and nobody spends more than
+// they may.
+var unbalanced = map[string]string{
+	"money that is reserved for nothing": `
+		SELECT organization_id || ' ' || reserved_micros FROM ledger_months WHERE reserved_micros <> 0
+		UNION ALL SELECT entry_id FROM ledger WHERE state = 'reserved'`,
+	"a month that is not the sum of its entries": `
+		SELECT m.organization_id || ' ' || spent_micros
+		FROM ledger_months m, LATERAL (
+			SELECT coalesce(sum(micros), 0) AS micros,
+				coalesce(sum(input_units) FILTER (WHERE kind = 'tokens'), 0) AS tokens,
+				coalesce(sum(input_units) FILTER (WHERE kind = 'speech'), 0) AS characters,
+				coalesce(sum(input_units) FILTER (WHERE kind = 'render'), 0) AS seconds
+			FROM ledger l WHERE l.organization_id = m.organization_id AND l.month = m.month AND l.state IN ('settled', 'expired')) e
+		WHERE (spent_micros, tokens_in, speech_characters, render_seconds) <> (e.micros, e.tokens, e.characters, e.seconds)`,
+	"work that nobody paid for": `
+		SELECT kind FROM unnest(ARRAY['tokens', 'speech', 'render']) kind
+		WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.kind = kind AND l.micros > 0)`,
+	"a budget that was overspent": `
+		SELECT m.organization_id || ' ' || spent_micros FROM ledger_months m LEFT JOIN budgets b USING (organization_id)
+		WHERE spent_micros + reserved_micros > coalesce(b.hard_micros, 100000000)`,
+}
+
 // checkInvariants holds after every scenario: the rows agree with each other, and
 // the bucket with the rows.
 func checkInvariants(t *testing.T, pool *pgxpool.Pool, b bucket) {
 	t.Helper()
-	for what, sql := range broken {
+	all := maps.Clone(broken)
+	maps.Copy(all, unbalanced)
+	for what, sql := range all {
 		found, err := pool.Query(t.Context(), sql)
 		if err != nil {
 			t.Fatal(err)
