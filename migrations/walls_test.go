@@ -170,6 +170,9 @@ func TestRightsAreTheLeast(t *testing.T) {
 		"may create": `
 			SELECT r FROM unnest(ARRAY['lectern_tenant', 'lectern_system']) r
 			WHERE has_schema_privilege(r, 'public', 'CREATE') OR has_database_privilege(r, current_database(), 'CREATE, TEMPORARY')`,
+		"may make temporary tables where this migration ran": `
+			SELECT format('%s %s', r, datname) FROM unnest(ARRAY['lectern_tenant', 'lectern_system']) r, pg_database
+			WHERE datname NOT IN ('postgres', 'template0', 'template1') AND has_database_privilege(r, oid, 'TEMPORARY')`,
 		"may grant further": `
 			SELECT format('%s %s', c.relname, a.grantee::regrole) FROM pg_class c, aclexplode(c.relacl) a WHERE a.is_grantable AND a.grantee IN ('lectern_tenant'::regrole, 'lectern_system'::regrole)`,
 		"owns something": `
