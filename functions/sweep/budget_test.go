@@ -77,4 +77,3 @@ func TestBudgets(t *testing.T) {
 	}
 	work(job.Succeeded)
 }
-

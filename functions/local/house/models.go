@@ -10,7 +10,6 @@ import (
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
-	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/speech"
 )
 
@@ -28,11 +27,6 @@ type Models struct {
 	HardMicros  int64  `env:"BUDGET_HARD_MICROS, default=100000000"` // the same
 	CallsPerJob int64  `env:"BUDGET_CALLS_PER_JOB, default=500"`
 	Limits      courses.Limits
-}
-
-func (m Models) ledger(db postgres.Querier) (*budget.Ledger, error) {
-	settings := budget.Settings{Prices: m.Prices, SoftMicros: m.SoftMicros, HardMicros: m.HardMicros, CallsPerJob: m.CallsPerJob}
-	return settings.Open(db)
 }
 
 func (m Models) writer(ledger *budget.Ledger) (llm.Model, error) {
