@@ -52,7 +52,7 @@ var acrossOrganizations = map[string]string{
 
 // doors are the functions that run in whatever scope a connection has: they call
 // the database's functions that look up a secret, and look at no table.
-var doors = []string{"internal/account.SignedIn", "internal/account.findCredential"}
+var doors = []string{"internal/access.stillAdmitted", "internal/account.SignedIn", "internal/account.findCredential"}
 
 func statements(t *testing.T, root string) *reader {
 	t.Helper()

@@ -93,6 +93,7 @@ func TestScopeFollowsTheContext(t *testing.T) {
 				mustSee(t, one, pool, "lectern_tenant: org_1=1")
 				mustSee(t, postgres.AnyOrganization(t.Context()), pool, "lectern_tenant: org_1=1")
 				mustSee(t, two, pool, "lectern_tenant: org_2=2")
+				mustSee(t, postgres.AnyOfPool(two), pool, c.without)
 				mustSee(t, postgres.WithOrganization(one, "org_2"), pool, "lectern_tenant: org_2=2")
 				for _, nobody := range []string{"", "*", "none", "org_", "org_1' OR true --", "ORG_1"} {
 					mustSee(t, postgres.WithOrganization(t.Context(), nobody), pool, "lectern_tenant: nothing")
