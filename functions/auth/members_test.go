@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"lectern.dev/lectern/internal/account"
 )
@@ -114,5 +115,36 @@ func TestTheLastOwnerStays(t *testing.T) {
 		if n := r.count(`SELECT count(*) FROM users WHERE organization_id = $1 AND role = 'owner'`, organization); n < 1 {
 			t.Fatal("no owner is left")
 		}
+	}
+}
+
+// The same race, held open: while one owner's demotion is under way, the other's
+// waits for its outcome.
+func TestTheLastOwnerWaits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ann := r.signUp("ann@example.com")
+	bob := ann.join("bob@example.com", account.Owner)
+	anns, bobs := ann.me().ID, bob.me().ID
+	tx, err := r.db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `UPDATE users SET role = 'learner' WHERE user_id = $1`, anns); err != nil {
+		t.Fatal(err)
+	}
+	outcome := make(chan int, 1)
+	go func() { outcome <- bob.do("DELETE", "/v1/auth/members/"+bobs, nil).Code }()
+	waits := func() bool {
+		return r.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0
+	}
+	for len(outcome) == 0 && !waits() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-outcome; code != 409 {
+		t.Errorf("the last owner went: %d", code)
 	}
 }
