@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := logTo(ctx, o); err != nil {
 		return err
 	}
-	h, err := house.Open(ctx, house.Options{Addr: o.addr, Data: o.data})
+	h, err := house.Open(ctx, house.Options{Addr: o.addr, Data: o.data, Letters: os.Stdout})
 	if err != nil {
 		return err
 	}

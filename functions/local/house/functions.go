@@ -1,6 +1,8 @@
 package house
 
 import (
+	"crypto/rand"
+	"errors"
 	"net/http"
 
 	"lectern.dev/lectern/functions/auth"
@@ -13,11 +15,11 @@ import (
 	"lectern.dev/lectern/functions/web"
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
-	"lectern.dev/lectern/internal/mail"
 )
 
 // functions are the handlers of the deployables.
@@ -27,57 +29,57 @@ type functions struct {
 
 // functions gives every function the parts that it stands on here.
 func (h *House) functions() (f functions, err error) {
-	all, err := h.models.ledger(h.pool)
+	ledger, err := h.models.ledger(h.pool)
 	if err != nil {
 		return f, err
 	}
+	return f, errors.Join(h.facing(&f, ledger), h.working(&f, ledger))
+}
+
+// facing makes what people and programs reach, through the gateway.
+func (h *House) facing(f *functions, ledger *budget.Ledger) error {
 	tenants, err := h.models.ledger(h.tenants)
 	if err != nil {
-		return f, err
+		return err
 	}
-	writer, err := h.models.writer(all)
-	if err != nil {
-		return f, err
-	}
-	speaker, err := h.models.speaker(all)
-	if err != nil {
-		return f, err
-	}
-	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}})
-	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth")})
-	queue, err := h.callers(queueAccount)
-	if err != nil {
-		return f, err
-	}
-	events, err := h.callers(eventsAccount)
-	if err != nil {
-		return f, err
-	}
-	scheduler, err := h.callers(schedulerAccount)
-	if err != nil {
-		return f, err
-	}
-	f.generate = generate.New(generate.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
-	f.ingest = ingest.New(ingest.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.render = render.New(render.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio, Meter: render.NewMeter(all)})
-	f.finalize = finalize.New(finalize.Deps{Callers: events, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
-	f.sweep = sweep.New(sweep.Deps{Callers: scheduler, Pool: h.pool, Ledger: all, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	hasher, err := h.hasher()
 	if err != nil {
-		return f, err
+		return err
 	}
-	desk, err := account.NewDesk(account.Parts{DB: h.pool, Hasher: hasher, Mail: mail.Log{}, PublicURL: h.URL()})
+	// No address is verified: all letters come to who has started this.
+	desk, err := account.NewDesk(account.Parts{DB: h.pool, Hasher: hasher, Mail: h.mail(), PublicURL: h.URL()})
 	if err != nil {
-		return f, err
+		return err
 	}
-	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens, hasher), Hasher: hasher, Desk: desk, Ledger: all})
+	front := edge.Front{GatewayKeys: []string{rand.Text() + rand.Text()}} // nobody else knows it
+	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth"), Front: front})
+	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens, hasher), Hasher: hasher, Desk: desk, Ledger: ledger, Front: front})
 	f.courses = courses.New(courses.Deps{
-		DB: h.tenants, Bucket: h.bucket, Board: h.board,
+		DB: h.tenants, Bucket: h.bucket, Board: h.board, Front: front,
 		Runner:      &job.Runner{DB: h.tenants, Queue: h.queue, Board: h.board, Limits: h.models.Limits.Jobs(), Afford: tenants.Afford},
 		Gate:        access.New(h.tenants, h.tokens, hasher),
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	})
-	return f, nil
+	return nil
+}
+
+// working makes what the queue, the events and the scheduler call.
+func (h *House) working(f *functions, ledger *budget.Ledger) error {
+	writer, err1 := h.models.writer(ledger)
+	speaker, err2 := h.models.speaker(ledger)
+	queue, err3 := h.callers(queueAccount)
+	events, err4 := h.callers(eventsAccount)
+	scheduler, err5 := h.callers(schedulerAccount)
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return err
+	}
+	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}})
+	f.generate = generate.New(generate.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Model: writer})
+	f.ingest = ingest.New(ingest.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.render = render.New(render.Deps{Callers: queue, DB: h.pool, Queue: h.queue, Board: h.board, Studio: studio, Meter: render.NewMeter(ledger)})
+	f.finalize = finalize.New(finalize.Deps{Callers: events, DB: h.pool, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	f.sweep = sweep.New(sweep.Deps{Callers: scheduler, Pool: h.pool, Ledger: ledger, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	return nil
 }
 
 // hasher hashes passwords as in production, unless this house is thrown away.

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -42,6 +43,8 @@ type Options struct {
 	Data string // folder of the database and the bucket; made when it is not there
 	// Sweep is the time between sweeps; 0: 30 s.
 	Sweep time.Duration
+	// Letters gets the letters to people as plain text; nil: they are in the log.
+	Letters io.Writer
 	// Throwaway gives up the database's durability, and what makes passwords hard to
 	// guess, for speed: for tests only.
 	Throwaway bool
