@@ -202,3 +202,12 @@ func TestADeadDatabaseAdmitsNobody(t *testing.T) {
 		}
 	}
 }
+
+func TestALongHeaderIsNotRead(t *testing.T) {
+	t.Parallel()
+	for length, taken := range map[int]bool{maxAuthorization: true, maxAuthorization + 1: false} {
+		if _, err := parseAuthorization([]string{"Bearer " + long(length-7)}); (err == nil) != taken {
+			t.Errorf("%d bytes: %v", length, err)
+		}
+	}
+}

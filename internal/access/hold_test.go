@@ -69,6 +69,7 @@ func (r *rolesOf) Err() error { return nil }
 
 // CommandTag implements pgx.Rows.
 func (r *rolesOf) CommandTag() pgconn.CommandTag { return pgconn.CommandTag{} }
+
 func (r *rolesOf) Scan(to ...any) error {
 	*to[0].(*string), *to[1].(*account.Role) = r.all[r.at-1][0], account.Role(r.all[r.at-1][1])
 	return nil

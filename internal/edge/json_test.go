@@ -90,3 +90,14 @@ func TestOnlyNamesThatStandTwiceAreRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestDepthIsBounded(t *testing.T) {
+	t.Parallel()
+	for depth, taken := range map[int]bool{maxDepth: true, maxDepth + 1: false} {
+		var v any
+		err := strictJSON.Unmarshal([]byte(strings.Repeat("[", depth)+`"[[{{"`+strings.Repeat("]", depth)), &v)
+		if (err == nil) != taken {
+			t.Errorf("%d levels: %v", depth, err)
+		}
+	}
+}

@@ -140,15 +140,19 @@ func TestLoadReportsEverythingAtOnce(t *testing.T) {
 		Bucket   string        `env:"BUCKET, required"`
 		Wait     time.Duration `env:"WAIT, default=3s"`
 		Many     int           `env:"MANY"`
+		Inner    struct {
+			Audience string `env:"AUDIENCE, required"`
+			Callers  string `env:"CALLERS, required"`
+		}
 	}
 	err := load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"MANY": "x"}))
-	for _, want := range []string{"DATABASE_URL", "BUCKET", "Many"} {
+	for _, want := range []string{"DATABASE_URL", "BUCKET", "Many", "AUDIENCE", "CALLERS"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %s", err, want)
 		}
 	}
-	err = load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"DATABASE_URL": "d", "BUCKET": "b", "MANY": "2"}))
-	if err != nil || c.Database != "d" || c.Bucket != "b" || c.Wait != 3*time.Second || c.Many != 2 {
+	err = load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"DATABASE_URL": "d", "BUCKET": "b", "MANY": "2", "AUDIENCE": "a", "CALLERS": "c"}))
+	if err != nil || c.Inner.Audience != "a" || c.Database != "d" || c.Bucket != "b" || c.Wait != 3*time.Second || c.Many != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
