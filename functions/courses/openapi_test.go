@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"pgregory.net/rapid"
 
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
@@ -44,6 +45,19 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 		if o.Method != "GET" && !slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" }) &&
 			!strings.HasPrefix(o.Path, "/v1/jobs/") { // canceling and resuming are the same, however often
 			t.Errorf("%s takes no Idempotency-Key", o.OperationID)
+		}
+	}
+}
+
+// What a link, an image or a prefetch can make a browser ask for changes nothing: it
+// is never an operation for those who write.
+func TestReadingIsNotWriting(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, o := range r.operations() {
+		need, _ := o.Extensions["x-lectern-policy"].(map[string]string)
+		if writes := need["scope"] == account.WriteCourses; need == nil || writes != (o.Method != "GET") {
+			t.Errorf("%s %s is for %v", o.Method, o.Path, need)
 		}
 	}
 }
