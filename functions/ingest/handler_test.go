@@ -52,7 +52,7 @@ func newHouse(t *testing.T) *house {
 	h.runner = &job.Runner{DB: db, Queue: tasks, Board: board}
 	h.Handler = ingest.New(ingest.Deps{
 		Callers: anyone,
-		DB: db, Queue: tasks, Board: board, Bucket: h.bucket, TempDir: t.TempDir(),
+		DB:      db, Queue: tasks, Board: board, Bucket: h.bucket, TempDir: t.TempDir(),
 		Limits: extract.Limits{Wall: time.Minute, Silence: time.Minute, Memory: 1 << 30},
 	})
 	_, err := h.db.Exec(t.Context(), `
