@@ -97,7 +97,7 @@ func openTab(t *testing.T, site string, v view) context.Context {
 	}
 	tab, closeTab := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
-	tab, cancel := context.WithTimeout(tab, 45*time.Second)
+	tab, cancel := context.WithTimeout(tab, 3*time.Minute) // many tabs share a busy machine
 	t.Cleanup(cancel)
 	if v.width == 0 {
 		v.width = 1440
