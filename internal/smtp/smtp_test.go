@@ -201,9 +201,11 @@ func TestALetterArrives(t *testing.T) {
 func TestNothingIsSentInClear(t *testing.T) {
 	t.Parallel()
 	plain := open(t, func(s *gosmtp.Server) { s.TLSConfig, s.AllowInsecureAuth = nil, true })
+	trusting := open(t, func(s *gosmtp.Server) { s.TLSConfig = nil })
+	trusting.config.User = "" // nothing but the letter could be read
 	forged := open(t, nil)
 	forged.config.TLS = nil // the system's roots do not know it
-	for name, o := range map[string]*office{"a server without TLS": plain, "a forged certificate": forged} {
+	for name, o := range map[string]*office{"a server without TLS": plain, "one that asks for no password": trusting, "a forged certificate": forged} {
 		err := o.send(t, t.Context(), mail.Message{To: "ann@example.com", Subject: "s", Text: "t"})
 		if !fault.Is(err, fault.Unavailable) || len(o.kept()) != 0 || o.tried != 0 {
 			t.Errorf("%s: %v, %d letters, %d passwords", name, err, len(o.kept()), o.tried)
