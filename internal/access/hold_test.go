@@ -157,8 +157,8 @@ func TestNothingRunsForNobody(t *testing.T) {
 			if n := db.count() - before; n != 0 {
 				t.Errorf("%d queries while nobody is held", n)
 			}
-			if len(g.held.holds) != 0 {
-				t.Errorf("%d are remembered", len(g.held.holds))
+			if ids, asking := g.held.whom(); asking {
+				t.Errorf("%v are remembered", ids)
 			}
 		}
 		if n := db.count(); n != 15 {
@@ -221,8 +221,8 @@ func TestHoldsComeAndGo(t *testing.T) {
 		}
 		all.Wait()
 		time.Sleep(time.Minute)
-		if len(g.held.holds) != 0 || g.held.asking {
-			t.Error("somebody is still held")
+		if ids, asking := g.held.whom(); asking {
+			t.Errorf("%v are still held", ids)
 		}
 	})
 }
