@@ -323,3 +323,56 @@ func TestReserveThatIsCutOff(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Who is stopped while the money is put aside gives it back: the statement is not cut
+// off, since it may be too late for that.
+func TestReserveThatIsStopped(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1000)
+	first, err := h.Reserve(pays(t, "job_1"), budget.Tokens, "fake", budget.Units{Input: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Release(t.Context())
+	lock, err := h.db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec(t.Context(), `SELECT FROM ledger_months FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(pays(t, "job_1"))
+	stopped := make(chan error)
+	go func() {
+		_, err := h.Reserve(ctx, budget.Tokens, "fake", budget.Units{Input: 10})
+		stopped <- err
+	}()
+	for waiting := false; !waiting; {
+		if err := h.db.QueryRow(t.Context(), `
+			SELECT EXISTS (
+				SELECT FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	select {
+	case err := <-stopped:
+		t.Errorf("it did not wait for the database: %v", err)
+		return
+	case <-time.After(100 * time.Millisecond):
+	}
+	if err := lock.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-stopped; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if got := h.sums(t); got != "0/0" {
+		t.Error(got)
+	}
+	var entries int
+	if err := h.db.QueryRow(t.Context(), `SELECT count(*) FROM ledger WHERE organization_id = $1 AND state = 'released'`, organization).Scan(&entries); err != nil || entries != 2 {
+		t.Errorf("%d entries, %v", entries, err)
+	}
+}

@@ -18,6 +18,8 @@ import (
 // take.
 const lifetime = 30 * time.Minute
 
+const reserveTime = 10 * time.Second
+
 // Reservation is money put aside for one piece of work.
 type Reservation struct {
 	ledger *Ledger
@@ -31,6 +33,9 @@ type Reservation struct {
 // PaymentRequired says that the budget does not hold it; Invalid that the model has
 // no price; Exhausted that the job has asked models as often as one may.
 func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Units) (*Reservation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, postgres.Fault(err)
+	}
 	price, err := l.Prices.Of(kind, model)
 	if err != nil {
 		return nil, err
@@ -39,6 +44,11 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 	if err != nil {
 		return nil, err
 	}
+	// Work that is stopped at this moment waits for the answer: whether a statement
+	// that was cut off has put money aside, nobody would know.
+	work := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reserveTime)
+	defer cancel()
 	r := &Reservation{ledger: l, payer: payer, id: id.New(id.LedgerEntry), price: price, most: most}
 	calls := cmp.Or(l.CallsPerJob, 500)
 	var hard int64
@@ -100,6 +110,10 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 		return nil, spent(hard)
 	}
 	crash.Point("budget.reserved")
+	if work.Err() != nil {
+		r.Release(work)
+		return nil, postgres.Fault(work.Err())
+	}
 	return r, nil
 }
 
