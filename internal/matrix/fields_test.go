@@ -127,3 +127,46 @@ func (w *world) fieldNames(t *testing.T) []string {
 	}
 	return slices.Sorted(maps.Keys(names))
 }
+
+// F82: what is declared is not for everybody. An owner who is no operator's gives
+// nobody the operator's role, chooses no secret, and works for no other organisation.
+func TestDeclaredFieldsAreNotForEverybody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	owner := w.signedIn(t, w.stranger.people[account.Owner])
+	before := w.state(t, "")
+	credential := map[string]any{"label": "x", "scopes": []string{account.Chat}}
+	for name, r := range map[string]request{
+		"invites a root":              {method: "POST", path: "/v1/auth/members", body: map[string]any{"email": "root@example.com", "role": "root"}},
+		"makes a member root":         {method: "PATCH", path: "/v1/auth/members/" + w.stranger.ids["user"], body: map[string]any{"role": "root"}},
+		"makes themselves root":       {method: "PATCH", path: "/v1/auth/members/" + w.stranger.people[account.Owner], body: map[string]any{"role": "root"}},
+		"chooses a secret":            {method: "POST", path: "/v1/auth/credentials", body: with(credential, leaf{"password"}, wellKnown["password"])},
+		"makes another's credential":  {method: "POST", path: "/v1/auth/credentials?organization=" + w.victim.id, body: credential},
+		"reads others' credentials":   {method: "GET", path: "/v1/auth/credentials?organization=" + w.victim.id},
+		"revokes another's":           {method: "DELETE", path: "/v1/auth/credentials/" + w.victim.ids["credential"] + "?organization=" + w.victim.id},
+		"raises their own budget":     {method: "PUT", path: "/v1/organizations/" + w.stranger.id + "/budget", body: map[string]any{"soft_micros": 1, "hard_micros": 1}},
+		"reads who else is there":     {method: "GET", path: "/v1/organizations"},
+		"sends another organisation":  {method: "POST", path: "/v1/courses", body: map[string]any{"title": "x"}, header: map[string]string{"X-Organization": w.victim.id, "Idempotency-Key": "k"}},
+		"is another by a header only": {method: "GET", path: "/v1/auth/me", header: map[string]string{"X-Goog-Authenticated-User-Email": "root", "X-Forwarded-User": account.Local.User}},
+	} {
+		r.as = owner
+		a := w.ask(t, r)
+		if len(r.header) > 0 { // these are asked as themselves
+			if strings.Contains(a.body, w.victim.id) || strings.Contains(a.body, account.Local.User) {
+				t.Errorf("who %s gets %d: %.300s", name, a.status, a.body)
+			}
+			continue
+		}
+		if a.status != 403 && a.status != 404 && a.status != 422 {
+			t.Errorf("who %s gets %d: %.300s", name, a.status, a.body)
+		}
+	}
+	after := w.state(t, "")
+	for _, own := range []string{"courses", "idempotency"} { // one course is made, their own
+		delete(before, own)
+		delete(after, own)
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("something changed:\n%s", diff)
+	}
+}
