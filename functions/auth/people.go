@@ -29,6 +29,8 @@ func (s *server) people(api *edge.API) {
 	edge.Register(api, members, operation(http.MethodPatch, "update-me", "/v1/auth/me", "Change your name", "Others see it at once.", http.StatusOK), s.updateMe)
 	edge.Register(api, members, operation(http.MethodPost, "change-password", "/v1/auth/password", "Change your password",
 		"You get a new sign-in; all others end, and links that were sent to you.", http.StatusOK), s.changePassword)
+	edge.Register(api, roots, operation(http.MethodPost, "take-address", "/v1/auth/address", "Take an address and a password",
+		"For an operator who has neither, such as the owner of a Lectern on a laptop, who signs in with a printed link. You get a new sign-in, and sign in with both from now on.", http.StatusOK), s.takeAddress)
 	edge.Register(api, members, operation(http.MethodGet, "list-sign-ins", "/v1/auth/sign-ins", "List where you are signed in", "The last used first.", http.StatusOK), s.signIns)
 	edge.Register(api, members, operation(http.MethodDelete, "end-sign-in", "/v1/auth/sign-ins/{sign_in}", "Sign out a device", "Its next request is refused.", http.StatusNoContent), s.endSignIn)
 	edge.Register(api, members, operation(http.MethodPost, "sign-out-everywhere", "/v1/auth/sign-out-everywhere", "Sign out everywhere",

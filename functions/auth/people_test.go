@@ -120,6 +120,9 @@ func TestWrongNewcomers(t *testing.T) {
 		if strings.Contains(a.Body.String(), password) {
 			t.Errorf("%s: the answer repeats the password: %s", name, a.Body)
 		}
+		if !strings.Contains(a.Body.String(), `"location":"body.`) {
+			t.Errorf("%s: the answer names no field: %s", name, a.Body)
+		}
 	}
 	if len(r.mail.letters) != 0 || r.count(`SELECT count(*) FROM links`) != 0 {
 		t.Error("a letter was sent")

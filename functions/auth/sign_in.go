@@ -71,6 +71,22 @@ func (s *server) changePassword(ctx context.Context, in *changePassword) (*sessi
 	return s.begun(s.Desk.ChangePassword(ctx, s.visitor(ctx, in.Caller), p, in.Body.Current, in.Body.New))
 }
 
+type takeAddress struct {
+	Caller
+	Body struct {
+		Email    string `json:"email" maxLength:"254" example:"ann@example.com"`
+		Password string `json:"password" maxLength:"256" doc:"8 to 256 characters, none of the common ones; every byte counts"`
+	}
+}
+
+func (s *server) takeAddress(ctx context.Context, in *takeAddress) (*session, error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.begun(s.Desk.TakeAddress(ctx, s.visitor(ctx, in.Caller), p, in.Body.Email, in.Body.Password))
+}
+
 func (s *server) signIns(ctx context.Context, _ *struct{}) (*struct{ Body devices }, error) {
 	p, err := who(ctx)
 	if err != nil {

@@ -120,6 +120,7 @@ func order(ctx context.Context, h *house.House, o options) error {
 	token, err := h.Token(ctx, account.Local.User)
 	if err == nil {
 		err = deliver(ctx, h, &commission.Maker{URL: h.URL(), Token: token, Show: progress.Show}, o)
+		err = errors.Join(err, h.EndToken(context.WithoutCancel(ctx), token))
 	}
 	if err != nil && ctx.Err() != nil {
 		err = errors.New("stopped before the course was done") // whatever it was that noticed

@@ -31,6 +31,7 @@ func writeSample(ctx context.Context, h *house.House, data string) {
 	if err == nil {
 		maker := &commission.Maker{URL: h.URL(), Token: token, Show: progress.Show, Leave: true}
 		done, err = makeSample(ctx, h, maker, filepath.Join(data, sampleFile))
+		err = errors.Join(err, h.EndToken(context.WithoutCancel(ctx), token)) // the owner's list of devices shall hold their own
 	}
 	progress.End()
 	switch {

@@ -22,6 +22,7 @@ type accountPage struct {
 	Me             *person
 	Notice         string
 	Name, Password form
+	Address        form // for who has none: where a password is changed for others
 	SignIns        []signIn
 }
 
@@ -38,6 +39,7 @@ func (s *site) accountPage(ctx context.Context, r *http.Request) (accountPage, e
 				Hint: "8 characters or more. You stay signed in here, and are signed out everywhere else.",
 			}),
 	}
+	view.Address = newForm("address", "/account/address", "Save the address and password", email(), newPassword("Password"))
 	view.Password.Hidden = []hidden{{"username", view.Me.Email, "username"}}
 	all, err := get[list[signIn]](ctx, s.accounts(r), "/v1/auth/sign-ins")
 	view.SignIns = all.Items
@@ -46,6 +48,7 @@ func (s *site) accountPage(ctx context.Context, r *http.Request) (accountPage, e
 
 var doneOnAccount = map[string]string{
 	"name":     "Your name is saved.",
+	"address":  "From now on you can sign in with your address and password.",
 	"password": "The password is changed, and you are signed out everywhere else.",
 	"sign-in":  "That device is signed out.",
 }
@@ -63,6 +66,11 @@ func (s *site) rename(w http.ResponseWriter, r *http.Request) error {
 func (s *site) changePassword(w http.ResponseWriter, r *http.Request) error {
 	got, err := s.accounts(r).write(r.Context(), http.MethodPost, "/v1/auth/password", "", map[string]string{"current": r.PostFormValue("current"), "new": r.PostFormValue("new")})
 	return s.onAccount(w, r, got, err, "password", func(v *accountPage) *form { return &v.Password })
+}
+
+func (s *site) takeAddress(w http.ResponseWriter, r *http.Request) error {
+	got, err := s.accounts(r).write(r.Context(), http.MethodPost, "/v1/auth/address", "", map[string]string{"email": r.PostFormValue("email"), "password": r.PostFormValue("password")})
+	return s.onAccount(w, r, got, err, "address", func(v *accountPage) *form { return &v.Address })
 }
 
 // onAccount goes back to the account, or shows there what is wrong with one of its forms.

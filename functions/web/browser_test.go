@@ -32,6 +32,7 @@ func run(m *testing.M) int {
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 			chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"),
 			chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 		)
 		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)

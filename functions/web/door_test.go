@@ -33,7 +33,7 @@ var (
 	memberPages = []string{"/", "/?cursor=abc", "/courses/" + courseID, "/lessons/" + lessonID, "/account", "/organization", "/budget", "/organizations"}
 	memberForms = []string{
 		"/courses", "/courses/crs_home/generations", "/courses/crs_home/renders", "/lessons/les_wifi/renders", "/jobs/job_render/cancel", "/jobs/job_safe/resume",
-		"/account/name", "/account/password", "/account/sign-out-everywhere", "/account/sign-ins/sgn_2/end",
+		"/account/name", "/account/address", "/account/password", "/account/sign-out-everywhere", "/account/sign-ins/sgn_2/end",
 		"/organization/members", "/organization/members/usr_jonas/role", "/organization/members/usr_jonas/remove", "/organization/invitations/lnk_1/revoke",
 		"/organization/credentials", "/organization/credentials/auth_lms/revoke", "/organizations/org_dock/budget",
 	}

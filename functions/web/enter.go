@@ -44,10 +44,14 @@ func door(title, lead string, f form, links ...link) enterPage {
 	return enterPage{Title: title, Lead: lead, Form: &f, Links: links}
 }
 
-func signInPage(next string) enterPage {
+func (s *site) signInPage(next string) enterPage {
+	lead := ""
+	if s.deps.Terminal {
+		lead = "Have you just started Lectern? The terminal shows a link that signs you in; Enter gives another."
+	}
 	f := newForm("sign-in", "/sign-in", "Sign in", email(),
 		input{Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true})
-	return door("Sign in", "", f.with("next", next), toReset, toSignUp)
+	return door("Sign in", lead, f.with("next", next), toReset, toSignUp)
 }
 
 func signUpPage() enterPage {
@@ -92,7 +96,7 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	view := signInPage(next)
+	view := s.signInPage(next)
 	view.Notice = doneAtDoor[r.URL.Query().Get("done")]
 	return s.render(w, r, http.StatusOK, "enter", view)
 }
@@ -110,7 +114,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	body := map[string]string{"email": r.PostFormValue("email"), "password": r.PostFormValue("password")}
 	got, err := s.accounts(r).write(r.Context(), http.MethodPost, "/v1/auth/sign-in", "", body)
 	if err != nil {
-		return s.again(w, r, signInPage(next), err)
+		return s.again(w, r, s.signInPage(next), err)
 	}
 	relay(w, got)
 	http.Redirect(w, r, next, http.StatusSeeOther)

@@ -181,6 +181,12 @@ func (f *fakeAPI) authHandler() http.Handler {
 		}
 		return http.StatusOK, setCookie, nil
 	}))
+	mux.HandleFunc("POST /v1/auth/address", door(func(body map[string]string) (int, string, error) {
+		if body["email"] == "jonas@hillside.example" {
+			return 0, "", fault.New(fault.Conflict, "There is already an account with this e-mail address. Take another.")
+		}
+		return http.StatusOK, setCookie, nil
+	}))
 	mux.HandleFunc("GET /v1/auth/me", f.answer(func(r *http.Request) (any, error) { return f.as(r) }))
 	mux.HandleFunc("GET /v1/auth/sign-ins", f.needing("learner", func(*http.Request) (any, error) { return list[signIn]{Items: a.signIns}, nil }))
 	mux.HandleFunc("GET /v1/auth/members", f.needing("owner", func(*http.Request) (any, error) {

@@ -23,6 +23,9 @@ type Deps struct {
 	// Front says where a client's address stands. The first of its keys is what the
 	// functions know us by; requests to us are not signed.
 	Front edge.Front
+	// Terminal says that Lectern runs in somebody's terminal, which prints links that
+	// sign them in.
+	Terminal bool
 }
 
 // site answers pages.
@@ -109,6 +112,7 @@ func (s *site) routeForms(mux *http.ServeMux) {
 	for path, do := range map[string]handler{
 		"/courses":                             s.createCourse,
 		"/account/name":                        s.rename,
+		"/account/address":                     s.takeAddress,
 		"/account/password":                    s.changePassword,
 		"/account/sign-out-everywhere":         s.signOutEverywhere,
 		"/organization/members":                s.invite,

@@ -95,6 +95,7 @@ func TestMembersFormsReachTheAPI(t *testing.T) {
 	}{
 		{"/courses", "key=k1&title=+Tides+", "/courses/crs_new", `POST /v1/courses k1 {"title":"Tides"}`},
 		{"/account/name", "name=+Noor+H.+", "/account?done=name", `PATCH /v1/auth/me {"name":"Noor H."}`},
+		{"/account/address", "email=a@b.example&password=+nine+owls+", "/account?done=address", `POST /v1/auth/address {"email":"a@b.example","password":" nine owls "}`},
 		{"/account/sign-ins/sgn_2/end", "", "/account?done=sign-in", "DELETE /v1/auth/sign-ins/sgn_2"},
 		{"/account/sign-out-everywhere", "", "/sign-in?done=ended", "POST /v1/auth/sign-out-everywhere"},
 		{"/account/password", "current=" + url.QueryEscape(goodPassword) + "&new=+a+new+one+", "/account?done=password", `POST /v1/auth/password {"current":"` + goodPassword + `","new":" a new one "}`},

@@ -110,7 +110,8 @@ func (s *site) turnAway(w http.ResponseWriter, r *http.Request) error {
 	if from != nil {
 		next = ownPath(from.RequestURI())
 	}
-	view := signInPage(next)
+	view := s.signInPage(next)
+	view.Lead = ""
 	view.Notice = "You are not signed in any more. What you sent was not carried out: sign in, and send it again."
 	return s.render(w, r, http.StatusUnauthorized, "enter", view)
 }

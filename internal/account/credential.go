@@ -54,7 +54,7 @@ func (c *NewCredential) SetSecret(ctx context.Context, h PasswordHasher, chosen 
 	secret := Secret(chosen)
 	if chosen == "" {
 		secret = NewSecret()
-	} else if err := CheckPassword(chosen, c.AuthID, c.Label); err != nil {
+	} else if err := choosePassword("body.password", chosen, c.AuthID, c.Label); err != nil {
 		return "", err
 	}
 	var err error

@@ -97,7 +97,7 @@ func (d *Desk) letterChanged(e Email) mail.Message {
 the password of your Lectern account was changed just now, and all other devices were
 signed out. If it was not you, ask for a new password at once:
 
-` + d.PublicURL + `/sign-in
+` + d.PublicURL + `/reset
 `}
 }
 

@@ -43,6 +43,14 @@ func CheckPassword(password string, own ...string) error {
 	return nil
 }
 
+// choosePassword is CheckPassword for a field of a request, which it names.
+func choosePassword(field, password string, own ...string) error {
+	if err := CheckPassword(password, own...); err != nil {
+		return wrongField(field, fault.Message(err))
+	}
+	return nil
+}
+
 // commonPasswords are lines in ascending order of their bytes, in lower case;
 // password_common.md says where they come from.
 //

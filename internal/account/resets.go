@@ -56,7 +56,7 @@ func (d *Desk) RedeemReset(ctx context.Context, v Visitor, secret Secret, passwo
 	if err != nil {
 		return Session{}, err
 	}
-	if err := CheckPassword(password, l.address); err != nil {
+	if err := choosePassword("body.password", password, l.address); err != nil {
 		return Session{}, err
 	}
 	hash, err := d.Hasher.Hash(ctx, password)
@@ -106,7 +106,7 @@ func (d *Desk) ChangePassword(ctx context.Context, v Visitor, p Principal, curre
 	if known.hash == "" {
 		return Session{}, fault.New(fault.Conflict, "You have no password yet.")
 	}
-	if err := CheckPassword(password, known.email.Shown, known.name); err != nil {
+	if err := choosePassword("body.new", password, known.email.Shown, known.name); err != nil {
 		return Session{}, err
 	}
 	ok, _, err := d.Hasher.Verify(ctx, current, known.hash)

@@ -48,7 +48,7 @@ func (d *Desk) SignUp(ctx context.Context, v Visitor, n Newcomer) (SignUpState, 
 	if n.Organization, err = cleanName(n.Organization, "body.organization"); err != nil {
 		return "", err
 	}
-	if err := CheckPassword(n.Password, e.Shown, n.Name, n.Organization); err != nil {
+	if err := choosePassword("body.password", n.Password, e.Shown, n.Name, n.Organization); err != nil {
 		return "", err
 	}
 	if err := d.hurry(); err != nil {
@@ -149,7 +149,7 @@ func (d *Desk) join(ctx context.Context, v Visitor, n Newcomer) error {
 	if l.data.Name, err = cleanName(n.Name, "body.name"); err != nil {
 		return err
 	}
-	if err := CheckPassword(n.Password, l.data.Email, l.data.Name); err != nil {
+	if err := choosePassword("body.password", n.Password, l.data.Email, l.data.Name); err != nil {
 		return err
 	}
 	if l.data.Password, err = d.Hasher.Hash(ctx, n.Password); err != nil {

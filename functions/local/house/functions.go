@@ -52,7 +52,7 @@ func (h *House) facing(f *functions, ledger *budget.Ledger) error {
 		return err
 	}
 	front := edge.Front{GatewayKeys: []string{rand.Text() + rand.Text()}} // nobody else knows it
-	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth"), Front: front})
+	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth"), Front: front, Terminal: h.opts.Letters != nil})
 	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens, hasher), Hasher: hasher, Desk: desk, Ledger: ledger, Front: front})
 	f.courses = courses.New(courses.Deps{
 		DB: h.tenants, Bucket: h.bucket, Board: h.board, Front: front,

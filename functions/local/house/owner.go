@@ -68,3 +68,9 @@ func (h *House) Token(ctx context.Context, user string) (string, error) {
 	}
 	return h.tokens.NewToken(secret)
 }
+
+// EndToken ends the sign-in of a token.
+func (h *House) EndToken(ctx context.Context, token string) error {
+	secret, _ := h.tokens.FromToken(token)
+	return account.End(ctx, h.pool, secret)
+}
