@@ -9,7 +9,8 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: setup ## start everything in one process, write the sample course, stay up
-	go run ./functions/local $(ARGS)
+	@go build -o .tools/lectern ./functions/local
+	@exec .tools/lectern $(ARGS) # in the shell's place: Ctrl-C is no error of go run
 
 setup: ## install what is missing to run (Debian packages)
 	@scripts/setup.sh run

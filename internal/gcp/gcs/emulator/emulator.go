@@ -195,10 +195,15 @@ func signingKey(folder string) ([]byte, error) {
 	return key, nil
 }
 
+// mostHalves is how many objects a crash can leave half-written: those that were
+// uploaded at the same time. A folder with more has lost its attributes otherwise.
+const mostHalves = 20
+
 // sweep removes files that are no objects. fake-gcs-server writes content first
 // and attributes after it; what a crash left between the two would make every
 // listing fail.
 func sweep(fake *fakestorage.Server, root, bucket string) error {
+	var halves []string
 	folder := filepath.Join(root, url.PathEscape(bucket))
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".metadata") {
@@ -210,13 +215,20 @@ func sweep(fake *fakestorage.Server, root, bucket string) error {
 		}
 		object, err := fake.GetObjectStreaming(bucket, filepath.ToSlash(name))
 		if err != nil {
-			slog.Warn("sweeping a half-written object", "object", name)
-			return os.Remove(path)
+			halves = append(halves, path)
+			return nil
 		}
 		return object.Close()
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // the first start
+	}
+	if err == nil && len(halves) > mostHalves {
+		return fmt.Errorf("%d objects in %s have no attributes: was it copied without them? cp -a keeps them, and tar --xattrs", len(halves), folder)
+	}
+	for _, path := range halves {
+		slog.Warn("sweeping a half-written object", "object", path)
+		err = errors.Join(err, os.Remove(path))
 	}
 	return err
 }

@@ -197,6 +197,27 @@ func TestSecondStart(t *testing.T) {
 	}
 }
 
+// A folder that was copied without its attributes is not emptied: they can be copied
+// again.
+func TestACopyWithoutAttributesIsKept(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	objects := filepath.Join(folder, "objects", "lectern")
+	if err := os.MkdirAll(objects, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		if err := os.WriteFile(filepath.Join(objects, fmt.Sprint("film", i)), []byte("film"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := emulator.Start(emulator.Options{Bucket: "lectern", Folder: folder})
+	left, _ := os.ReadDir(objects)
+	if err == nil || !strings.Contains(err.Error(), "cp -a") || len(left) != 30 {
+		t.Errorf("%d objects are left: %v", len(left), err)
+	}
+}
+
 func TestAPIWantsThePassword(t *testing.T) {
 	t.Parallel()
 	e, b := start(t, emulator.Options{Bucket: "lectern"})
