@@ -99,7 +99,9 @@ func TestLinksExpire(t *testing.T) {
 func TestLinksAreRacedFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for kind, token := range r.links(r.signUp("ann@example.com")) {
+	links := r.links(r.signUp("ann@example.com"))
+	for _, kind := range []string{"sign_up", "invitation", "sign_in", "reset"} { // a reset ends the invitation
+		token := links[kind]
 		var won []int
 		var mu sync.Mutex
 		var all sync.WaitGroup
@@ -137,8 +139,16 @@ func TestInvitationsAreForOne(t *testing.T) {
 	join(fields{"email": "eve2@example.com"}).want(422)
 	join(fields{"role": "owner"}).want(422)
 	join(fields{"organization_id": "org_local"}).want(422)
-	join(fields{"organization": "Eve's", "email": "bob@example.com"}).want(201)
 	bob := r.browser()
+	in := into[signUpState](bob.do("POST", "/v1/auth/sign-up", fields{
+		"invitation": token, "password": password, "name": "Bob", "organization": "Eve's", "email": "bob@example.com",
+	}).want(201))
+	if in.Status != account.Entered || in.User == nil || *in.User != bob.me() || len(bob.cookies) != 2 { // signed in, on a device that is known from now on
+		t.Errorf("%+v %v", in, bob.cookies)
+	}
+	if me := into[account.Profile](r.browser().do("GET", "/v1/auth/me", nil, "Authorization", "Bearer "+in.Token).want(200)); me != *in.User {
+		t.Error("the token is somebody else's")
+	}
 	bob.signIn("bob@example.com", password).want(200)
 	if me := bob.me(); me.Organization != ann.me().Organization || me.Role != account.Learner || me.Email != "Bob@Example.com" || me.Name != "Bob" {
 		t.Errorf("%+v", me)

@@ -11,7 +11,7 @@ import (
 // people adds the operations of signing up, in and out, and of members.
 func (s *server) people(api *edge.API) {
 	edge.Register(api, everyone, operation(http.MethodPost, "sign-up", "/v1/auth/sign-up", "Sign up",
-		"Makes an organisation with you as its owner, or joins the one that has invited you. The answer is the same whether the address has an account already or not: the letter to it tells.", http.StatusCreated), s.signUp)
+		"Makes an organisation with you as its owner, or joins the one that has invited you: then you are signed in. Without an invitation the answer is the same whether the address has an account already or not: the letter to it tells.", http.StatusCreated), s.signUp)
 	edge.Register(api, everyone, operation(http.MethodPost, "confirm-sign-up", "/v1/auth/sign-up/confirm", "Confirm an address",
 		"With the token of the link in the letter; it works once, for 30 minutes. You are signed in.", http.StatusOK), s.confirm)
 	edge.Register(api, everyone, operation(http.MethodPost, "sign-in", "/v1/auth/sign-in", "Sign in",

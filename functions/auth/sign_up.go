@@ -18,18 +18,33 @@ type signUp struct {
 }
 
 type signUpState struct {
-	Status account.SignUpState `json:"status" enum:"letter_sent,ready" doc:"letter_sent: open the link in the letter; ready: sign in"`
+	Status account.SignUpState `json:"status" enum:"letter_sent,ready,signed_in" doc:"letter_sent: open the link in the letter; ready: sign in; signed_in: an invitation was accepted"`
+	Token  string              `json:"token,omitempty" doc:"with signed_in, as sign-in gives it"`
+	User   *account.Profile    `json:"user,omitempty" doc:"with signed_in"`
 }
 
-func (s *server) signUp(ctx context.Context, in *signUp) (*struct{ Body signUpState }, error) {
+// signedUp carries cookies when who has signed up is signed in.
+type signedUp struct {
+	SetCookie []string `header:"Set-Cookie"`
+	Body      signUpState
+}
+
+func (s *server) signUp(ctx context.Context, in *signUp) (*signedUp, error) {
 	b := in.Body
-	state, err := s.Desk.SignUp(ctx, s.visitor(ctx, in.Caller), account.Newcomer{
+	state, begun, err := s.Desk.SignUp(ctx, s.visitor(ctx, in.Caller), account.Newcomer{
 		Email: b.Email, Password: b.Password, Name: b.Name, Organization: b.Organization, Invitation: account.Secret(b.Invitation),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body signUpState }{signUpState{state}}, nil
+	if state != account.Entered {
+		return &signedUp{Body: signUpState{Status: state}}, nil
+	}
+	entered, err := s.begun(begun, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &signedUp{entered.SetCookie, signUpState{state, entered.Body.Token, &entered.Body.User}}, nil
 }
 
 // byLink is a request that a link's secret opens.

@@ -70,7 +70,7 @@ func oneTimePage(token string) enterPage {
 }
 
 func invitationPage(token string) enterPage {
-	return door("You are invited", "Say what you are called and choose a password. You sign in with the address that the invitation was sent to.",
+	return door("You are invited", "Say what you are called and choose a password. From then on you sign in with it and the address that the invitation was sent to.",
 		newForm("invitation", "/invitation", "Accept the invitation", name(), newPassword("Password")).with("token", token), toSignIn)
 }
 
@@ -103,7 +103,6 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) error {
 
 // doneAtDoor is what the sign-in page says after something else.
 var doneAtDoor = map[string]string{
-	"joined":     "Welcome. Your account is ready: sign in with the address that the invitation was sent to.",
 	"ready":      "Your account is ready: sign in with it.",
 	"signed-out": "You are signed out.",
 	"ended":      "You are signed out on all your devices.",
@@ -177,7 +176,7 @@ func (s *site) signInOnce(w http.ResponseWriter, r *http.Request) error {
 func (s *site) acceptInvitation(w http.ResponseWriter, r *http.Request) error {
 	token := r.PostFormValue("token")
 	body := map[string]string{"invitation": token, "name": r.PostFormValue("name"), "password": r.PostFormValue("password")}
-	return s.redeem(w, r, invitationPage(token), "/v1/auth/sign-up", body, "/sign-in?done=joined", toSignIn)
+	return s.redeem(w, r, invitationPage(token), "/v1/auth/sign-up", body, "/", toSignIn)
 }
 
 func (s *site) askReset(w http.ResponseWriter, r *http.Request) error {

@@ -159,7 +159,11 @@ func (f *fakeAPI) authHandler() http.Handler {
 		if body["password"] == "password" {
 			return 0, "", &fault.Error{Kind: fault.Invalid, Message: "Choose another password.", Fields: []fault.Field{{Location: "body.password", Message: "This is one of the most common passwords"}}}
 		}
-		if in := body["invitation"]; in != "" && in != goodToken {
+		switch body["invitation"] {
+		case "":
+		case goodToken:
+			return http.StatusCreated, setCookie, nil
+		default:
 			return link(nil)
 		}
 		return http.StatusCreated, "", nil

@@ -71,23 +71,24 @@ func TestPageSaysThatTheSessionHasEnded(t *testing.T) {
 	}
 }
 
+// On this machine, and by a name of the house's own network over plain http, where
+// browsers tell nothing of a form's sender but its Origin.
 func TestLinkSignsInAtThePressOfAButton(t *testing.T) {
 	t.Parallel()
-	site, api := startSite(t)
-	tab := openTab(t, site, view{as: "nobody", noScript: true, width: 390})
-	act(t, tab, chromedp.Navigate(site+"/sign-in/link?token="+goodToken))
-	if asked := api.asked(); len(asked) > 0 {
-		t.Fatalf("looking asked for %q", asked)
-	}
-	act(t, tab, chromedp.Click(".door button"))
-	until(t, tab, `location.pathname === "/" && document.body.innerText.includes("Home networks")`)
-	api.change(func() {
-		for _, seen := range api.seen {
-			if strings.Contains(seen.Get("Referer"), goodToken) {
-				t.Error("the token was told as a referrer")
-			}
+	for _, host := range []string{"127.0.0.1", "lectern.test"} {
+		site, api := startSite(t)
+		site = strings.Replace(site, "127.0.0.1", host, 1)
+		tab := openTab(t, site, view{as: "nobody", noScript: true, width: 390})
+		act(t, tab, chromedp.Navigate(site+"/sign-in/link?token="+goodToken))
+		if asked := api.asked(); len(asked) > 0 {
+			t.Fatalf("looking asked for %q", asked)
 		}
-	})
+		act(t, tab, chromedp.Click(".door button"))
+		until(t, tab, `location.pathname === "/" && document.body.innerText.includes("Home networks")`)
+		if told := eval[string](t, tab, `document.referrer`); told != site+"/" {
+			t.Errorf("the next page is told %q", told)
+		}
+	}
 }
 
 func TestSecretIsCopied(t *testing.T) {

@@ -26,18 +26,28 @@ type SignUpState string
 const (
 	LetterSent SignUpState = "letter_sent" // look into the mailbox
 	Ready      SignUpState = "ready"       // sign in
+	Entered    SignUpState = "signed_in"   // nothing: here is the Session
 )
 
 // SignUp makes an organisation with its owner, or a member by invitation. With
-// VerifyEmail an organisation comes to life when the link in the letter is used.
+// VerifyEmail an organisation comes to life when the link in the letter is used. Who
+// has an invitation has shown that its address is theirs, and is signed in; nobody
+// else gets a Session here.
 //
 // Whether an address has an account already is not to be learned here: both ways
 // store a link, hash the password and send a letter; only the letter, which the
 // address's owner alone reads, tells the difference.
-func (d *Desk) SignUp(ctx context.Context, v Visitor, n Newcomer) (SignUpState, error) {
+func (d *Desk) SignUp(ctx context.Context, v Visitor, n Newcomer) (SignUpState, Session, error) {
 	if n.Invitation != "" {
-		return Ready, d.join(ctx, v, n)
+		s, err := d.join(ctx, v, n)
+		return Entered, s, err
 	}
+	state, err := d.apply(ctx, v, n)
+	return state, Session{}, err
+}
+
+// apply is SignUp without an invitation.
+func (d *Desk) apply(ctx context.Context, v Visitor, n Newcomer) (SignUpState, error) {
 	e, err := ParseEmail(n.Email)
 	if err != nil {
 		return "", err
@@ -131,40 +141,45 @@ func found(ctx context.Context, tx postgres.Querier, l link) (user string, err e
 	return settle(ctx, tx, l)
 }
 
-// join makes a member of the organisation that has invited them. The invitation has
-// come to the address, which proves that it is theirs.
-func (d *Desk) join(ctx context.Context, v Visitor, n Newcomer) error {
+// join makes a member of the organisation that has invited them, and signs them in.
+// The invitation has come to the address, which proves that it is theirs.
+func (d *Desk) join(ctx context.Context, v Visitor, n Newcomer) (s Session, err error) {
 	if err := d.tryLink(ctx, v); err != nil {
-		return err
+		return Session{}, err
 	}
 	l, err := peek(ctx, d.DB, invitationLink, n.Invitation)
 	if err != nil {
-		return err
+		return Session{}, err
 	}
 	if n.Email != "" {
 		if e, err := ParseEmail(n.Email); err != nil || e.Address != l.address {
-			return wrongField("body.email", "The invitation was sent to another address. Leave the address out, or ask for an invitation to this one.")
+			return Session{}, wrongField("body.email", "The invitation was sent to another address. Leave the address out, or ask for an invitation to this one.")
 		}
 	}
 	if l.data.Name, err = cleanName(n.Name, "body.name"); err != nil {
-		return err
+		return Session{}, err
 	}
 	if err := choosePassword("body.password", n.Password, l.data.Email, l.data.Name); err != nil {
-		return err
+		return Session{}, err
 	}
 	if l.data.Password, err = d.Hasher.Hash(ctx, n.Password); err != nil {
-		return err
+		return Session{}, err
 	}
-	return postgres.InTx(postgres.AnyOfPool(ctx), d.DB, func(tx pgx.Tx) error {
+	err = postgres.InTx(postgres.AnyOfPool(ctx), d.DB, func(tx pgx.Tx) error {
 		if _, err := redeem(ctx, tx, invitationLink, n.Invitation); err != nil {
 			return err
 		}
 		if err := stillInvites(ctx, tx, l); err != nil {
 			return err
 		}
-		_, err := settle(ctx, tx, l)
+		user, err := settle(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		s, err = v.enter(ctx, tx, Email{Address: l.address}, func() (Secret, error) { return Begin(ctx, tx, user, v.Browser) })
 		return err
 	})
+	return s, err
 }
 
 // stillInvites refuses an invitation whose sender may not send it any more.
