@@ -65,9 +65,8 @@ func TestForgedCookies(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.signUp("ann@example.com")
-	cookie := b.cookies[cookieName]
 	in := into[signedIn](b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).want(200))
-	cookie = b.cookies[cookieName]
+	cookie := b.cookies[cookieName]
 
 	refused := func(name, cookie, bearer string) {
 		t.Helper()

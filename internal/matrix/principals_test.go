@@ -17,10 +17,12 @@ type principal struct {
 	role   account.Role
 	scopes []string // of a credential
 	nobody bool     // stands for nobody, or not any more
+	guess  bool     // counts as one who guesses secrets, and is slowed down
 	as     string   // Authorization
 }
 
-// principals are all who may come from a tenant.
+// principals are all who may come from a tenant. Each has been there before: a
+// credential that is not known yet counts as a guess.
 func (w *world) principals(t *testing.T, h tenant) (all []principal) {
 	t.Helper()
 	for role, user := range h.people {
@@ -31,10 +33,16 @@ func (w *world) principals(t *testing.T, h tenant) (all []principal) {
 		all = append(all, principal{name: h.name + "'s credential for " + scope, scopes: []string{scope}, as: "Bearer " + h.credentials[scope]})
 	}
 	id, secret, _ := strings.Cut(h.credentials[account.ReadCourses], ".")
-	return append(all, principal{
+	all = append(all, principal{
 		name: h.name + "'s credential by Basic", scopes: []string{account.ReadCourses},
 		as: "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)),
 	})
+	for _, p := range all {
+		if a := w.ask(t, request{method: http.MethodGet, path: "/v1/courses", as: p.as}); a.status >= 500 || a.status == http.StatusTooManyRequests {
+			t.Fatalf("%s gets %d: %s", p.name, a.status, a.body)
+		}
+	}
+	return all
 }
 
 // nobodies are who was let in once, by h, and who never was.
@@ -51,8 +59,8 @@ func (w *world) nobodies(t *testing.T, h tenant) []principal {
 		{name: "somebody with a wrong token", nobody: true, as: "Bearer x"},
 		{name: "a revoked sign-in", nobody: true, as: signedOut},
 		{name: "a deleted member", nobody: true, as: member},
-		{name: "a revoked credential", nobody: true, as: "Bearer " + h.credentials[revoked]},
-		{name: "an expired credential", nobody: true, as: "Bearer " + h.credentials[expired]},
+		{name: "a revoked credential", nobody: true, as: "Bearer " + h.credentials[revoked], guess: true},
+		{name: "an expired credential", nobody: true, as: "Bearer " + h.credentials[expired], guess: true},
 	}
 }
 

@@ -251,7 +251,7 @@ func TestWithoutKeysNobodyIsAdmitted(t *testing.T) {
 		"no keys":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) },
 		"no JSON":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
 		"a page":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 302) },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
 			for range 40 {
 				_, _ = w.Write([]byte(strings.Repeat(" ", 64<<10)))
