@@ -8,7 +8,6 @@ import (
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/smtp"
@@ -21,7 +20,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	// Who signs in is looked up before anybody knows the organisation.
-	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
+	db, err := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
 	if err != nil {
 		return nil, err
 	}
@@ -50,13 +49,8 @@ func Build(ctx context.Context) (http.Handler, error) {
 
 // sender is the mail server, or the log where none is set and nobody waits for letters.
 func (c Config) sender() (mail.Sender, error) {
-	switch {
-	case c.SMTPHost != "":
-		return smtp.New(smtp.Config{Host: c.SMTPHost, Port: c.SMTPPort, User: c.SMTPUser, Password: c.SMTPPassword, From: c.MailFrom})
-	case c.SMTPUser != "" || c.SMTPPassword != "" || c.MailFrom != "":
-		return nil, errors.New("SMTP_HOST is missing, though other settings of the mail server are there")
-	case c.VerifyEmail:
+	if c.Mail.Host == "" && c.VerifyEmail {
 		return nil, errors.New("SMTP_HOST is missing: without a mail server nobody can confirm an address; set it, or VERIFY_EMAIL=false")
 	}
-	return mail.Log{}, nil
+	return smtp.Open(c.Mail)
 }

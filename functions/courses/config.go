@@ -1,30 +1,28 @@
 package courses
 
-import "lectern.dev/lectern/internal/edge"
-
 import (
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/gcp/tasks"
 	"lectern.dev/lectern/internal/job"
 )
 
 // Config is what courses reads from its environment. STORAGE_EMULATOR_HOST and
 // FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
-	DatabaseURL      string   `env:"DATABASE_URL, required"`         // postgres://user@host/database; with CLOUDSQL_INSTANCE the host is not used
-	CloudSQLInstance string   `env:"CLOUDSQL_INSTANCE"`              // project:region:name; empty: DATABASE_URL is dialled
-	Bucket           string   `env:"BUCKET, required"`               // name of the one bucket
-	Project          string   `env:"GOOGLE_CLOUD_PROJECT, required"` // id of the project
-	Location         string   `env:"LOCATION, required"`             // region of the queues, such as europe-west1
-	GenerateURL      string   `env:"GENERATE_URL, required"`         // where functions/generate gets its tasks
-	IngestURL        string   `env:"INGEST_URL, required"`           // where functions/ingest gets its tasks
-	RenderURL        string   `env:"RENDER_URL, required"`           // where functions/render gets its tasks
-	TasksAccount     string   `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
-	CookieKeys       []string `env:"COOKIE_KEYS, required"`          // at least 32 random characters each, the newest first
-	HashMemory       int      `env:"HASH_MEMORY, default=64"`        // MiB for hashing the secrets of API credentials, all at once; a hash takes 19
-	TrustedOrigins   []string `env:"TRUSTED_ORIGINS"`                // "https://host,…": other origins whose pages may call
-	Front            edge.Front
-	Budget           budget.Settings
-	Limits           Limits
+	Database       cloudsql.Settings
+	Queue          tasks.Config
+	Bucket         string   `env:"BUCKET, required"`        // name of the one bucket
+	GenerateURL    string   `env:"GENERATE_URL, required"`  // where functions/generate gets its tasks
+	IngestURL      string   `env:"INGEST_URL, required"`    // where functions/ingest gets its tasks
+	RenderURL      string   `env:"RENDER_URL, required"`    // where functions/render gets its tasks
+	CookieKeys     []string `env:"COOKIE_KEYS, required"`   // at least 32 random characters each, the newest first
+	HashMemory     int      `env:"HASH_MEMORY, default=64"` // MiB for hashing the secrets of API credentials, all at once; a hash takes 19
+	TrustedOrigins []string `env:"TRUSTED_ORIGINS"`         // "https://host,…": other origins whose pages may call
+	Front          edge.Front
+	Budget         budget.Settings
+	Limits         Limits
 }
 
 // Limits say how many jobs may be open at once; 0: any number.

@@ -9,7 +9,6 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
@@ -27,7 +26,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{})
+	db, err := c.Database.Open(ctx, postgres.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -35,18 +34,17 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	line, err := tasks.Open(ctx, tasks.Config{
-		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount, Traceparent: edge.Traceparent,
-		Functions: map[queue.Target]tasks.Function{
-			queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
-			queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
-			queue.Render:   {URL: c.RenderURL, Deadline: deadline},
-		},
-	})
+	c.Queue.Traceparent = edge.Traceparent
+	c.Queue.Functions = map[queue.Target]tasks.Function{
+		queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
+		queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
+		queue.Render:   {URL: c.RenderURL, Deadline: deadline},
+	}
+	line, err := tasks.Open(ctx, c.Queue)
 	if err != nil {
 		return nil, err
 	}
-	board, err := firestore.Open(ctx, firestore.Config{Project: c.Project})
+	board, err := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
 	if err != nil {
 		return nil, err
 	}

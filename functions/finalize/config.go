@@ -1,18 +1,18 @@
 package finalize
 
-import "lectern.dev/lectern/internal/edge/oidc"
+import (
+	"lectern.dev/lectern/internal/edge/oidc"
+	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/gcp/tasks"
+)
 
 // Config is what finalize reads from its environment. STORAGE_EMULATOR_HOST and
 // FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
-	DatabaseURL      string `env:"DATABASE_URL, required"`         // postgres://user@host/database; with CLOUDSQL_INSTANCE the host is not used
-	CloudSQLInstance string `env:"CLOUDSQL_INSTANCE"`              // project:region:name; empty: DATABASE_URL is dialled
-	Bucket           string `env:"BUCKET, required"`               // name of the one bucket
-	Project          string `env:"GOOGLE_CLOUD_PROJECT, required"` // id of the project
-	Location         string `env:"LOCATION, required"`             // region of the queues, such as europe-west1
-	IngestURL        string `env:"INGEST_URL, required"`           // where functions/ingest gets its tasks: an upload starts one
-	RenderURL        string `env:"RENDER_URL, required"`           // where functions/render gets its tasks: a course's job sends the next lesson
-	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
-
-	OIDC oidc.Config // who may call this function
+	Database  cloudsql.Settings
+	Queue     tasks.Config
+	Bucket    string      `env:"BUCKET, required"`     // name of the one bucket
+	IngestURL string      `env:"INGEST_URL, required"` // where functions/ingest gets its tasks: an upload starts one
+	RenderURL string      `env:"RENDER_URL, required"` // where functions/render gets its tasks: a course's job sends the next lesson
+	OIDC      oidc.Config // who may call this function
 }

@@ -1,23 +1,22 @@
 package generate
 
-import "lectern.dev/lectern/internal/budget"
-
-import "lectern.dev/lectern/internal/edge/oidc"
+import (
+	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/edge/oidc"
+	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/gcp/tasks"
+)
 
 // Config is what generate reads from its environment. FIRESTORE_EMULATOR_HOST works
 // as everywhere. Without OPENAI_API_KEY and OPENAI_BASE_URL the built-in offline
 // model writes.
 type Config struct {
-	DatabaseURL      string `env:"DATABASE_URL, required"`         // postgres://user@host/database; with CLOUDSQL_INSTANCE the host is not used
-	CloudSQLInstance string `env:"CLOUDSQL_INSTANCE"`              // project:region:name; empty: DATABASE_URL is dialled
-	Project          string `env:"GOOGLE_CLOUD_PROJECT, required"` // id of the project
-	Location         string `env:"LOCATION, required"`             // region of the queues, such as europe-west1
-	GenerateURL      string `env:"GENERATE_URL, required"`         // where this function gets its tasks: a plan sends the lessons
-	TasksAccount     string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests; empty: unsigned
-	OpenAI           OpenAI
-	Budget           budget.Settings
-
-	OIDC oidc.Config // who may call this function
+	Database    cloudsql.Settings
+	Queue       tasks.Config
+	GenerateURL string `env:"GENERATE_URL, required"` // where this function gets its tasks: a plan sends the lessons
+	OpenAI      OpenAI
+	Budget      budget.Settings
+	OIDC        oidc.Config // who may call this function
 }
 
 // OpenAI says which language model writes: OpenAI's or that of any server with its API.

@@ -7,7 +7,6 @@ import (
 
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/edge/oidc"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/tasks"
 	"lectern.dev/lectern/internal/postgres"
@@ -27,7 +26,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
+	db, err := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
 	if err != nil {
 		return nil, err
 	}
@@ -39,16 +38,15 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := tasks.Open(ctx, tasks.Config{
-		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount, Traceparent: edge.Traceparent,
-		Functions: map[queue.Target]tasks.Function{queue.Generate: {URL: c.GenerateURL, Deadline: deadline}},
-	})
+	c.Queue.Traceparent = edge.Traceparent
+	c.Queue.Functions = map[queue.Target]tasks.Function{queue.Generate: {URL: c.GenerateURL, Deadline: deadline}}
+	line, err := tasks.Open(ctx, c.Queue)
 	if err != nil {
 		return nil, err
 	}
-	board, err := firestore.Open(ctx, firestore.Config{Project: c.Project})
+	board, err := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: callers, DB: db, Queue: tasks, Board: board, Model: model}), nil
+	return New(Deps{Callers: callers, DB: db, Queue: line, Board: board, Model: model}), nil
 }

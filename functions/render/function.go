@@ -12,7 +12,6 @@ import (
 	"lectern.dev/lectern/internal/espeak"
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
@@ -35,7 +34,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
+	db, err := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +42,13 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := tasks.Open(ctx, tasks.Config{
-		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount, Traceparent: edge.Traceparent,
-		Functions: map[queue.Target]tasks.Function{queue.Render: {URL: c.RenderURL, Deadline: deadline}},
-	})
+	c.Queue.Traceparent = edge.Traceparent
+	c.Queue.Functions = map[queue.Target]tasks.Function{queue.Render: {URL: c.RenderURL, Deadline: deadline}}
+	line, err := tasks.Open(ctx, c.Queue)
 	if err != nil {
 		return nil, err
 	}
-	board, err := firestore.Open(ctx, firestore.Config{Project: c.Project})
+	board, err := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +61,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	studio := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
-	return New(Deps{Callers: callers, DB: db, Queue: tasks, Board: board, Studio: studio, Meter: NewMeter(ledger)}), nil
+	return New(Deps{Callers: callers, DB: db, Queue: line, Board: board, Studio: studio, Meter: NewMeter(ledger)}), nil
 }
 
 // NewSpeaker gives the voice that the settings name: a server's, else espeak-ng's. Its

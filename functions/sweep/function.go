@@ -7,11 +7,9 @@ import (
 
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/edge/oidc"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
-	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/smtp"
@@ -30,7 +28,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := cloudsql.Open(ctx, c.DatabaseURL, c.CloudSQLInstance, postgres.Options{Role: postgres.System})
+	db, err := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
 	if err != nil {
 		return nil, err
 	}
@@ -38,18 +36,17 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := tasks.Open(ctx, tasks.Config{
-		Project: c.Project, Location: c.Location, ServiceAccount: c.TasksAccount, Traceparent: edge.Traceparent,
-		Functions: map[queue.Target]tasks.Function{
-			queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
-			queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
-			queue.Render:   {URL: c.RenderURL, Deadline: deadline},
-		},
-	})
+	c.Queue.Traceparent = edge.Traceparent
+	c.Queue.Functions = map[queue.Target]tasks.Function{
+		queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
+		queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
+		queue.Render:   {URL: c.RenderURL, Deadline: deadline},
+	}
+	line, err := tasks.Open(ctx, c.Queue)
 	if err != nil {
 		return nil, err
 	}
-	board, err := firestore.Open(ctx, firestore.Config{Project: c.Project})
+	board, err := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
 	if err != nil {
 		return nil, err
 	}
@@ -57,17 +54,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sender, err := c.Mail.sender()
+	sender, err := smtp.Open(c.Mail)
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: callers, Pool: db, Ledger: ledger, Mail: sender, Queue: tasks, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
-}
-
-// sender is the mail server, or the log where none is set.
-func (m Mail) sender() (mail.Sender, error) {
-	if m.Host == "" {
-		return mail.Log{}, nil
-	}
-	return smtp.New(smtp.Config{Host: m.Host, Port: m.Port, User: m.User, Password: m.Password, From: m.From})
+	return New(Deps{Callers: callers, Pool: db, Ledger: ledger, Mail: sender, Queue: line, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
 }

@@ -20,9 +20,11 @@ func load(ctx context.Context, config any, from envconfig.Lookuper) error {
 	target := reflect.ValueOf(config).Elem()
 	var wrong []error
 	for i := range target.NumField() {
-		if field := target.Type().Field(i); field.Type.Kind() == reflect.Struct && field.Tag.Get("env") == "" {
-			wrong = append(wrong, load(ctx, target.Field(i).Addr().Interface(), from))
-			continue
+		if field := target.Type().Field(i); field.Tag.Get("env") == "" {
+			if field.Type.Kind() == reflect.Struct {
+				wrong = append(wrong, load(ctx, target.Field(i).Addr().Interface(), from))
+			}
+			continue // what else has no tag is set by the program
 		}
 		one := reflect.New(reflect.StructOf([]reflect.StructField{target.Type().Field(i)}))
 		err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: one.Interface(), Lookuper: from})

@@ -22,11 +22,11 @@ import (
 
 // Config names a mail server and who writes.
 type Config struct {
-	Host     string
-	Port     int    // 0: 587; at 465 TLS begins at once, elsewhere with STARTTLS
-	User     string // "": the server asks for none
-	Password string
-	From     string        // "name@host" or "Name <name@host>"
+	Host     string        `env:"SMTP_HOST"`              // the mail server; empty: letters are written to the log
+	Port     int           `env:"SMTP_PORT, default=587"` // 465: TLS from the start; others: STARTTLS
+	User     string        `env:"SMTP_USER"`              // empty: the server asks for none
+	Password string        `env:"SMTP_PASSWORD"`          // secret
+	From     string        `env:"MAIL_FROM"`              // who writes: name@host, or "Name <name@host>"
 	Timeout  time.Duration // of a whole letter; 0: 10 s
 	TLS      *tls.Config   // nil: the system's roots
 }
@@ -37,6 +37,17 @@ type Sender struct {
 	Config
 	from    *netmail.Address
 	options []gomail.Option
+}
+
+// Open gives the mail server, or the log where none is set.
+func Open(c Config) (mail.Sender, error) {
+	switch {
+	case c.Host != "":
+		return New(c)
+	case c.User != "" || c.Password != "" || c.From != "":
+		return nil, errors.New("SMTP_HOST is missing, though other settings of the mail server are there")
+	}
+	return mail.Log{}, nil
 }
 
 // New checks the settings; it does not dial.

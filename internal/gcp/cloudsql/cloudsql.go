@@ -14,17 +14,23 @@ import (
 	"lectern.dev/lectern/internal/postgres"
 )
 
-// Open makes a pool on the instance "project:region:name", or, when that is empty,
-// on the host that the URL names. The connector lives as long as the process.
-func Open(ctx context.Context, url, instance string, o postgres.Options) (*pgxpool.Pool, error) {
-	if instance != "" {
-		configure, _, err := Configure(ctx, instance)
+// Settings say where the database is.
+type Settings struct {
+	URL      string `env:"DATABASE_URL, required"` // postgres://user@host/database; with CLOUDSQL_INSTANCE the host is not used
+	Instance string `env:"CLOUDSQL_INSTANCE"`      // project:region:name; empty: DATABASE_URL is dialled
+}
+
+// Open makes a pool on the instance, or, when there is none, on the host that the URL
+// names. The connector lives as long as the process.
+func (s Settings) Open(ctx context.Context, o postgres.Options) (*pgxpool.Pool, error) {
+	if s.Instance != "" {
+		configure, _, err := Configure(ctx, s.Instance)
 		if err != nil {
 			return nil, err
 		}
 		o.Configure = configure
 	}
-	return postgres.Open(ctx, url, o)
+	return postgres.Open(ctx, s.URL, o)
 }
 
 // Configure gives what makes a pool dial the instance "project:region:name", and

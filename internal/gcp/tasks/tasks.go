@@ -35,12 +35,11 @@ const (
 
 // Config says where tasks go.
 type Config struct {
-	Project  string // Google Cloud project
-	Location string // region of the queues, which are named as their targets
+	Project        string `env:"GOOGLE_CLOUD_PROJECT, required"` // id of the project
+	Location       string `env:"LOCATION, required"`             // region of the queues, such as europe-west1; they are named as their targets
+	ServiceAccount string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests, by which a worker knows it; empty: unsigned
 	// Functions gives each target's worker.
 	Functions map[queue.Target]Function
-	// ServiceAccount signs the OIDC token by which a worker knows the queue; empty: none.
-	ServiceAccount string
 	// Traceparent gives the W3C trace context that a worker goes on with; nil: none.
 	Traceparent func(context.Context) string
 }

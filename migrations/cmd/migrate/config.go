@@ -1,11 +1,12 @@
 package main
 
+import "lectern.dev/lectern/internal/gcp/cloudsql"
+
 // Config is what migrate reads from its environment.
 type Config struct {
-	DatabaseURL      string   `env:"DATABASE_URL, required"` // of a user that owns the database and has CREATEROLE; with CLOUDSQL_INSTANCE the host is not used
-	CloudSQLInstance string   `env:"CLOUDSQL_INSTANCE"`      // project:region:name; empty: DATABASE_URL is dialled
-	TenantUsers      []string `env:"TENANT_USERS"`           // database users of functions that people call: they see one organisation at a time
-	SystemUsers      []string `env:"SYSTEM_USERS"`           // of auth and of functions that queues, events and the scheduler call: they see all
+	Database    cloudsql.Settings // of a user that owns the database and has CREATEROLE
+	TenantUsers []string          `env:"TENANT_USERS"` // database users of functions that people call: they see one organisation at a time
+	SystemUsers []string          `env:"SYSTEM_USERS"` // of auth and of functions that queues, events and the scheduler call: they see all
 }
 
 // Founding is what -bootstrap reads. Each but the addresses may be

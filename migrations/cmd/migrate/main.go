@@ -20,7 +20,6 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/secretmanager"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/migrations"
@@ -58,7 +57,7 @@ func migrate(ctx context.Context, out io.Writer, bootstrap bool, secrets ...opti
 		return err
 	}
 	options := postgres.Options{StatementTimeout: time.Hour, Role: postgres.Owner} // an index on a large table takes its time
-	pool, err := cloudsql.Open(ctx, s.DatabaseURL, s.CloudSQLInstance, options)
+	pool, err := s.Database.Open(ctx, options)
 	if err != nil {
 		return err
 	}
