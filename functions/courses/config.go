@@ -17,7 +17,7 @@ type Config struct {
 	GenerateURL    string   `env:"GENERATE_URL, required"`  // where functions/generate gets its tasks
 	IngestURL      string   `env:"INGEST_URL, required"`    // where functions/ingest gets its tasks
 	RenderURL      string   `env:"RENDER_URL, required"`    // where functions/render gets its tasks
-	CookieKeys     []string `env:"COOKIE_KEYS, required"`   // at least 32 random characters each, the newest first
+	CookieKeys     []string `env:"COOKIE_KEYS, required"`   // secrets that cookies and tokens are made with, at least 32 random characters each, the newest first
 	HashMemory     int      `env:"HASH_MEMORY, default=64"` // MiB for hashing the secrets of API credentials, all at once; a hash takes 19
 	TrustedOrigins []string `env:"TRUSTED_ORIGINS"`         // "https://host,…": other origins whose pages may call
 	Front          edge.Front
@@ -27,10 +27,10 @@ type Config struct {
 
 // Limits say how many jobs may be open at once; 0: any number.
 type Limits struct {
-	GenerationsPerUser         int `env:"GENERATIONS_PER_USER, default=3"`          // courses that one person has written
-	GenerationsPerOrganization int `env:"GENERATIONS_PER_ORGANIZATION, default=10"` // courses that an organization has written
-	RendersPerUser             int `env:"RENDERS_PER_USER, default=10"`             // lessons or courses that one person has filmed
-	RendersPerOrganization     int `env:"RENDERS_PER_ORGANIZATION, default=30"`     // lessons or courses that an organization has filmed
+	GenerationsPerUser         int `env:"GENERATIONS_PER_USER, default=3"`          // courses that one person has written at once; 0: any number
+	GenerationsPerOrganization int `env:"GENERATIONS_PER_ORGANIZATION, default=10"` // courses that an organisation has written at once; 0: any number
+	RendersPerUser             int `env:"RENDERS_PER_USER, default=10"`             // lessons or courses that one person has filmed at once; 0: any number
+	RendersPerOrganization     int `env:"RENDERS_PER_ORGANIZATION, default=30"`     // lessons or courses that an organisation has filmed at once; 0: any number
 }
 
 // Jobs gives the limits in the form of a runner.

@@ -21,7 +21,7 @@ type Config struct {
 
 // OpenAI says which language model writes: OpenAI's or that of any server with its API.
 type OpenAI struct {
-	APIKey  string `env:"OPENAI_API_KEY"`  // secret
-	BaseURL string `env:"OPENAI_BASE_URL"` // with /v1; empty: OpenAI's own
-	Model   string `env:"OPENAI_MODEL"`    // empty: gpt-4o-mini
+	APIKey  string `env:"OPENAI_API_KEY"`  // of the server below; secret
+	BaseURL string `env:"OPENAI_BASE_URL"` // the model's server, with /v1; empty: OpenAI's own
+	Model   string `env:"OPENAI_MODEL"`    // who writes; empty: gpt-4o-mini
 }

@@ -65,13 +65,15 @@ func run(ctx context.Context, args []string) (err error) {
 	return serve(ctx, h, o)
 }
 
+type logging struct {
+	Level slog.Level `env:"LOG_LEVEL, default=WARN"` // the least that is logged: DEBUG, INFO, WARN or ERROR
+}
+
 // logTo sends the log to standard error, where only what needs a person is shown
 // unless LOG_LEVEL says otherwise. With -from that is for the one sentence of a
 // failure, and the log is a file in the data folder.
 func logTo(ctx context.Context, o options) error {
-	var c struct {
-		Level slog.Level `env:"LOG_LEVEL, default=WARN"`
-	}
+	var c logging
 	if err := edge.Load(ctx, &c); err != nil {
 		return usage("%s", err)
 	}

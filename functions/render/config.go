@@ -22,7 +22,7 @@ type Config struct {
 
 // OpenAI says who speaks: a model of OpenAI or of any server with its API.
 type OpenAI struct {
-	APIKey      string `env:"OPENAI_API_KEY"`      // secret
-	BaseURL     string `env:"OPENAI_BASE_URL"`     // with /v1; empty: OpenAI's own
-	SpeechModel string `env:"OPENAI_SPEECH_MODEL"` // such as gpt-4o-mini-tts; empty: espeak-ng speaks
+	APIKey      string `env:"OPENAI_API_KEY"`      // of the server below; secret
+	BaseURL     string `env:"OPENAI_BASE_URL"`     // the model's server, with /v1; empty: OpenAI's own
+	SpeechModel string `env:"OPENAI_SPEECH_MODEL"` // who speaks, such as gpt-4o-mini-tts; empty: espeak-ng speaks
 }

@@ -96,7 +96,7 @@ type Ledger struct {
 type Settings struct {
 	Prices      string `env:"PRICES"`                              // more prices, or other ones: JSON in the form of prices.json, or the path of such a file
 	SoftMicros  int64  `env:"BUDGET_SOFT_MICROS, default=4000000"` // millionths of a US dollar a month from which on an organisation is warned
-	HardMicros  int64  `env:"BUDGET_HARD_MICROS, default=5000000"` // the most that an organisation may spend in a month, unless the operator sets another limit for it
+	HardMicros  int64  `env:"BUDGET_HARD_MICROS, default=5000000"` // millionths of a US dollar: the most that an organisation may spend in a month, unless the operator sets another limit for it
 	CallsPerJob int64  `env:"BUDGET_CALLS_PER_JOB, default=500"`   // how often one job may ask a language model
 }
 

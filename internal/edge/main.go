@@ -14,9 +14,9 @@ import (
 
 // settings are what the platform gives every function.
 type settings struct {
-	Port     string     `env:"PORT, default=8080"` // set by the platform
-	LogLevel slog.Level `env:"LOG_LEVEL, default=INFO"`
-	Project  string     `env:"GOOGLE_CLOUD_PROJECT"` // prefix of trace names in the log; empty: no trace links
+	Port     string     `env:"PORT, default=8080"`      // what is listened on, on every address; set by the platform
+	LogLevel slog.Level `env:"LOG_LEVEL, default=INFO"` // the least that is logged: DEBUG, INFO, WARN or ERROR
+	Project  string     `env:"GOOGLE_CLOUD_PROJECT"`    // prefix of trace names in the log; empty: no trace links
 }
 
 // Main is a function's whole main: it builds the handler, serves it on $PORT

@@ -23,9 +23,9 @@ import (
 // Config names a mail server and who writes.
 type Config struct {
 	Host     string        `env:"SMTP_HOST"`              // the mail server; empty: letters are written to the log
-	Port     int           `env:"SMTP_PORT, default=587"` // 465: TLS from the start; others: STARTTLS
-	User     string        `env:"SMTP_USER"`              // empty: the server asks for none
-	Password string        `env:"SMTP_PASSWORD"`          // secret
+	Port     int           `env:"SMTP_PORT, default=587"` // of the mail server. 465: TLS from the start; others: STARTTLS
+	User     string        `env:"SMTP_USER"`              // who signs in to the mail server; empty: it asks for none
+	Password string        `env:"SMTP_PASSWORD"`          // of SMTP_USER; secret
 	From     string        `env:"MAIL_FROM"`              // who writes: name@host, or "Name <name@host>"
 	Timeout  time.Duration // of a whole letter; 0: 10 s
 	TLS      *tls.Config   // nil: the system's roots

@@ -16,16 +16,16 @@ import (
 // Models say who writes and who speaks, by environment.
 type Models struct {
 	Writer      generate.OpenAI // without it the built-in offline model writes
-	SpeechModel string          `env:"OPENAI_SPEECH_MODEL"` // who speaks; empty: espeak-ng, on this machine
-	BackupURL   string          `env:"BACKUP_BASE_URL"`     // the backup's server; empty: no backup
-	BackupKey   string          `env:"BACKUP_API_KEY"`      // secret
+	SpeechModel string          `env:"OPENAI_SPEECH_MODEL"` // who speaks, such as gpt-4o-mini-tts; empty: espeak-ng speaks
+	BackupURL   string          `env:"BACKUP_BASE_URL"`     // the backup's server, with /v1; empty: no backup
+	BackupKey   string          `env:"BACKUP_API_KEY"`      // of the backup's server; secret
 	BackupModel string          `env:"BACKUP_MODEL"`        // who writes when the first cannot
 
 	// On this machine its owner pays: the limits keep a mistake from becoming dear.
-	Prices      string `env:"PRICES"`                                // see budget.Settings
-	SoftMicros  int64  `env:"BUDGET_SOFT_MICROS, default=80000000"`  // millionths of a US dollar
-	HardMicros  int64  `env:"BUDGET_HARD_MICROS, default=100000000"` // the same
-	CallsPerJob int64  `env:"BUDGET_CALLS_PER_JOB, default=500"`
+	Prices      string `env:"PRICES"`                                // more prices, or other ones: JSON in the form of prices.json, or the path of such a file
+	SoftMicros  int64  `env:"BUDGET_SOFT_MICROS, default=80000000"`  // millionths of a US dollar a month from which on an organisation is warned
+	HardMicros  int64  `env:"BUDGET_HARD_MICROS, default=100000000"` // the most that an organisation may spend in a month, in millionths of a US dollar
+	CallsPerJob int64  `env:"BUDGET_CALLS_PER_JOB, default=500"`     // how often one job may ask a language model
 	Limits      courses.Limits
 }
 
