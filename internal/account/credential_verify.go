@@ -29,9 +29,12 @@ const (
 )
 
 // What an instance takes of secrets that may be wrong, each of which costs a hash:
-// for one auth_id, from one client, and of all together.
+// for one auth_id, from one client, and of all together. Half of what there is for an
+// auth_id is what one client gets of it, so that none alone keeps its owner out, whose
+// secret a new instance has still to hash.
 var (
 	triesOfCredential = Rate{Burst: 10, Every: 2 * time.Second}
+	triesOfBoth       = Rate{Burst: 5, Every: 4 * time.Second}
 	triesOfClient     = Rate{Burst: 20, Every: time.Second}
 	triesOfAll        = Rate{Burst: 50, Every: 100 * time.Millisecond}
 )
@@ -148,10 +151,11 @@ func (v *Verifier) take(authID, client string) (giveBack func(), err error) {
 			turn.CancelAt(now)
 		}
 	}
-	for _, a := range []Ask{{"", triesOfAll}, {"credential " + authID, triesOfCredential}, {"client " + client, triesOfClient}} {
-		if a.Key == "client " {
-			continue
-		}
+	asks := []Ask{{"", triesOfAll}, {"credential " + authID, triesOfCredential}}
+	if client != "" {
+		asks = append(asks, Ask{"client " + client, triesOfClient}, Ask{"credential " + authID + " client " + client, triesOfBoth})
+	}
+	for _, a := range asks {
 		turn := v.triesOf(a, now).ReserveN(now, 1)
 		turns = append(turns, turn)
 		if wait := turn.DelayFrom(now); wait > 0 {

@@ -239,6 +239,21 @@ func TestWrongSecretsAreThrottledBeforeTheyCostAHash(t *testing.T) {
 	})
 }
 
+// A new instance knows no secret yet: who guesses there from one place, all the time,
+// does not keep the owner out.
+func TestGuesserDoesNotKeepTheOwnerOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		bad, good := from(t.Context(), "192.0.2.1"), from(t.Context(), "192.0.2.2")
+		for i := range 600 { // a minute
+			_, _ = b.Check(bad, "known", fmt.Sprint("guess ", i))
+			time.Sleep(100 * time.Millisecond)
+		}
+		b.check(t, good, "known", rightSecret, none)
+	})
+}
+
 func TestClientThatGuessesIsThrottled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
