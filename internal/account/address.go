@@ -33,6 +33,9 @@ func ParseEmail(text string) (Email, error) {
 	if err != nil || parsed.Name != "" || parsed.Address != text || !plain(text) {
 		return Email{}, wrongField("body.email", "This is not an e-mail address. It looks like name@example.com.")
 	}
+	if strings.ContainsFunc(text, disguised) {
+		return Email{}, wrongField("body.email", "This e-mail address holds a character that looks like another. Type it again.")
+	}
 	e := Email{Shown: text, Address: fold(text)}
 	local := strings.LastIndexByte(text, '@')
 	if len(text) > longestAddress || len(e.Address) > longestAddress || local > longestLocal {
@@ -47,6 +50,13 @@ func plain(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(c rune) bool {
 		return strings.ContainsRune(`"()<>[]\,;:`, c) || unicode.IsSpace(c) || !unicode.IsPrint(c)
 	})
+}
+
+// disguised tells whether folding makes a plain letter of c, which is none: the sign of
+// Kelvin for example. Its mailbox is another than that of the plain letter, and who
+// has it must not come to stand for the other's owner.
+func disguised(c rune) bool {
+	return c > unicode.MaxASCII && strings.ContainsFunc(fold(string(c)), func(c rune) bool { return c <= unicode.MaxASCII })
 }
 
 // fold is the form in which addresses are compared: in lower case and composed, so

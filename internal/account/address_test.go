@@ -20,7 +20,6 @@ func TestParseEmail(t *testing.T) {
 		"ann@localhost":                    "ann@localhost",
 		"jos\u00e9@example.com":            "jos\u00e9@example.com",
 		"JOSE\u0301@example.com":           "jos\u00e9@example.com", // another way to type the same
-		"\u212aelvin@example.com":          "kelvin@example.com",    // the sign of Kelvin
 		"ann@b\u00fccher.example":          "ann@b\u00fccher.example",
 		strings.Repeat("a", 64) + "@b.com": strings.Repeat("a", 64) + "@b.com",
 	} {
@@ -32,6 +31,7 @@ func TestParseEmail(t *testing.T) {
 		"", "ann", "@example.com", "ann@", "ann@@example.com", "ann@example.com bob@example.com", "ann@example.com,bob@example.com",
 		"Ann <ann@example.com>", "<ann@example.com>", "ann@example.com (Ann)", `"ann"@example.com`, `"a\nb"@example.com`,
 		"ann@[192.0.2.1]", "ann@example.com\n", "ann\n@example.com", "ann\u200b@example.com", "ann\u202e@example.com", "ann\x00@example.com",
+		"\u212aelvin@example.com", "adm\u0130n@example.com", "ann@\u212aelvin.example", // signs that are folded to plain letters
 		"ann@exam ple.com", "\xff@example.com", ".ann@example.com", "ann.@example.com", "a..b@example.com", "ann@.com", "ann@example..com",
 		strings.Repeat("a", 65) + "@b.com", "a@" + strings.Repeat("b", 254), "mailto:ann@example.com", "undisclosed:;",
 	} {
