@@ -186,6 +186,11 @@ func TestInvitationsEndWithTheirSender(t *testing.T) {
 			bob.exec(`UPDATE users SET role = 'author' WHERE user_id = $1`, bob.me().ID)
 			return bob.do("GET", "/v1/auth/me", nil)
 		},
+		"demoted in the dark, to more than the guest": func(_, bob *browser, _ string) answered {
+			bob.exec(`UPDATE users SET role = 'author' WHERE user_id = $1`, bob.me().ID)
+			bob.exec(`UPDATE links SET data = data || '{"role": "learner"}' WHERE kind = 'invitation'`)
+			return bob.do("GET", "/v1/auth/me", nil)
+		},
 	} {
 		r := newRig(t)
 		ann := r.signUp("ann@example.com")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/fault"
 )
 
 func TestMembers(t *testing.T) {
@@ -85,6 +86,21 @@ func TestRoot(t *testing.T) {
 	r.exec(`UPDATE organizations SET operator = false`)
 	if a := use["invitation"](r.browser(), r.mail.token(t, "fourth@example.com")); a.Code < 400 {
 		t.Errorf("%d", a.Code)
+	}
+}
+
+// Who was let in as root and is one no more by the time that it counts gives nobody
+// what they have lost.
+func TestRolesAreGivenByWhatOneIsNow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ops := r.signUp("ops@example.com")
+	second := ops.join("second@example.com", account.Owner)
+	me := ops.me()
+	r.exec(`UPDATE organizations SET operator = true WHERE organization_id = $1`, me.Organization.ID)
+	was := account.Principal{Organization: me.Organization.ID, User: me.ID, Role: account.Root, SignIn: "sgn_0"}
+	if m, err := account.ChangeRole(account.With(t.Context(), was), r.deps.DB, was, second.me().ID, account.Root); !fault.Is(err, fault.Denied) {
+		t.Errorf("%+v, %v", m, err)
 	}
 }
 

@@ -132,6 +132,8 @@ func asOwner(ctx context.Context, db postgres.Beginner, p Principal, user string
 			return fault.New(fault.Denied, "Your role does not allow that.")
 		case !roles[p.User].AtLeast(is):
 			return fault.New(fault.Denied, "Their role is above yours.")
+		case then != "" && !roles[p.User].AtLeast(then): // the same
+			return errAbove
 		case is.AtLeast(Owner) && !then.AtLeast(Owner) && owners(roles) == 1:
 			return fault.New(fault.Conflict, "This is the last owner. Make somebody else an owner first.")
 		}
@@ -156,7 +158,9 @@ var errRoot = fault.New(fault.Denied, "Only the organisation that runs this Lect
 // allowed tells whether p may give a role.
 func allowed(p Principal, role Role) error {
 	if !p.Role.AtLeast(role) {
-		return fault.New(fault.Denied, "You cannot give a role above your own.")
+		return errAbove
 	}
 	return nil
 }
+
+var errAbove = fault.New(fault.Denied, "You cannot give a role above your own.")
