@@ -211,3 +211,16 @@ func TestALongHeaderIsNotRead(t *testing.T) {
 		}
 	}
 }
+
+// What no token and no secret of ours holds is read no further: the header would mean
+// something else to who stands before us.
+func TestAHeaderIsOneWordAfterItsScheme(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{
+		"Bearer cred_1.a b", "Bearer cred_1.a\tb", "Bearer cred_1.a\x00", "Bearer cred_1.a\x7f", "Bearer cred_1.\u00e9", "Bearer cred_1.\u202ea", "Bearer abc, Basic abc",
+	} {
+		if a, err := parseAuthorization([]string{header}); err == nil {
+			t.Errorf("%q is taken as %+v", header, a)
+		}
+	}
+}

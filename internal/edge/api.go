@@ -180,6 +180,9 @@ func declare[I any](op *huma.Operation) {
 		http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	in := reflect.TypeFor[I]()
 	for _, f := range reflect.VisibleFields(in) {
+		if f.Anonymous && !f.IsExported() {
+			panic("huma does not see the parameters in " + f.Name + " of " + op.OperationID + ": export it")
+		}
 		switch {
 		case f.Tag.Get("path") != "":
 			op.Errors = append(op.Errors, http.StatusNotFound)

@@ -109,6 +109,23 @@ func TestAPITellsEveryErrorAsAProblem(t *testing.T) {
 	}
 }
 
+type hiddenParameters struct {
+	Organization string `query:"organization"`
+}
+
+// Huma passes over what an embedded type hides: its parameters would not be bound,
+// nor checked. Such an operation is not registered.
+func TestParametersAreNotHidden(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if told, ok := recover().(string); !ok || !strings.Contains(told, "hiddenParameters of list") {
+			t.Errorf("%v", told)
+		}
+	}()
+	Register(NewAPI("x", "x", door{}), Policy{Everyone: true}, huma.Operation{OperationID: "list", Method: "GET", Path: "/v1/things"},
+		func(context.Context, *struct{ hiddenParameters }) (*struct{}, error) { return nil, nil })
+}
+
 func TestOpenAPIDeclaresWhatCanHappen(t *testing.T) {
 	t.Parallel()
 	w := call(t, testAPI(), httptest.NewRequest("GET", "/openapi.json", nil))

@@ -37,6 +37,25 @@ func TestDeliveriesAreRetriedOnlyWhenItCanHelp(t *testing.T) {
 	}
 }
 
+// Who may not call reaches nothing, whatever they send.
+func TestPrivateIsForItsCallers(t *testing.T) {
+	t.Parallel()
+	reached := false
+	for kind, want := range map[fault.Kind]int{fault.Unauthenticated: 401, fault.Denied: 403, fault.Unavailable: 503} {
+		refuse := CallersFunc(func(*http.Request) error { return fault.New(kind, "No.") })
+		for _, h := range []http.Handler{
+			Task(refuse, func(context.Context, []byte) error { reached = true; return nil }),
+			Private(refuse, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })),
+		} {
+			for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
+				if w := call(t, h, httptest.NewRequest(method, "/", strings.NewReader("{}"))); w.Code != want || reached {
+					t.Errorf("%s: %d, want %d; reached: %v", method, w.Code, want, reached)
+				}
+			}
+		}
+	}
+}
+
 func TestTaskGetsItsBodyWithinTheLimitAndPanicsAreRetried(t *testing.T) {
 	t.Parallel()
 	var got string

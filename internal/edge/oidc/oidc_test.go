@@ -167,6 +167,7 @@ func TestOnlyTheCallersAreAdmitted(t *testing.T) {
 		"a session token":                {[]string{"Bearer MTc2Mzc5OTk2MHxjYW5hcnk="}, fault.Unauthenticated},
 		"an API credential":              {[]string{"Bearer cred_1.secret"}, fault.Unauthenticated},
 		"10 MB":                          {[]string{"Bearer " + strings.Repeat("A", 10<<20)}, fault.Unauthenticated},
+		"a right one of 10 KB":           {[]string{"Bearer " + p.sign(t, map[string]any{"more": strings.Repeat("A", 7500)})}, fault.Unauthenticated},
 		"another audience":               {[]string{"Bearer " + p.sign(t, map[string]any{"aud": "https://render.lectern.test"})}, fault.Unauthenticated},
 		"no audience":                    {[]string{"Bearer " + p.sign(t, map[string]any{"aud": nil})}, fault.Unauthenticated},
 		"another issuer's key and name":  {[]string{"Bearer " + stranger.sign(t, nil)}, fault.Unauthenticated},
