@@ -247,12 +247,14 @@ func TestBehindIAMClaimsAreChecked(t *testing.T) {
 func TestWithoutKeysNobodyIsAdmitted(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
-		"down":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"an error":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
-		"no keys":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) },
-		"no JSON":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
-		"a page":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
+		"down":     func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"an error": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"no keys":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) },
+		"no JSON":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
+		"a page":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		},
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
 			for range 40 {
 				_, _ = w.Write([]byte(strings.Repeat(" ", 64<<10)))
