@@ -20,28 +20,13 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	// Who signs in is looked up before anybody knows the organisation.
-	db, err := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
-	if err != nil {
-		return nil, err
-	}
-	hasher, err := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
-	if err != nil {
-		return nil, err
-	}
-	sender, err := c.sender()
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := c.Budget.Open(db)
-	if err != nil {
-		return nil, err
-	}
-	desk, err := account.NewDesk(account.Parts{DB: db, Hasher: hasher, Mail: sender, PublicURL: c.PublicURL, VerifyEmail: c.VerifyEmail})
-	if err != nil {
+	db, err1 := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
+	tokens, err2 := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
+	hasher, err3 := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
+	sender, err4 := c.sender()
+	ledger, err5 := c.Budget.Open(db)
+	desk, err6 := account.NewDesk(account.Parts{DB: db, Hasher: hasher, Mail: sender, PublicURL: c.PublicURL, VerifyEmail: c.VerifyEmail})
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, err
 	}
 	return New(Deps{DB: db, Gate: access.New(db, tokens, hasher), Hasher: hasher, Desk: desk, Ledger: ledger, TrustedOrigins: c.TrustedOrigins, Front: c.Front}), nil

@@ -2,6 +2,7 @@ package courses
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -26,38 +27,20 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	db, err := c.Database.Open(ctx, postgres.Options{})
-	if err != nil {
-		return nil, err
-	}
-	bucket, err := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	if err != nil {
-		return nil, err
-	}
+	db, err1 := c.Database.Open(ctx, postgres.Options{})
+	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
 	c.Queue.Traceparent = edge.Traceparent
 	c.Queue.Functions = map[queue.Target]tasks.Function{
 		queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
 		queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
 		queue.Render:   {URL: c.RenderURL, Deadline: deadline},
 	}
-	line, err := tasks.Open(ctx, c.Queue)
-	if err != nil {
-		return nil, err
-	}
-	board, err := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := c.Budget.Open(db)
-	if err != nil {
-		return nil, err
-	}
-	hasher, err := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
-	if err != nil {
+	line, err3 := tasks.Open(ctx, c.Queue)
+	board, err4 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
+	tokens, err5 := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
+	ledger, err6 := c.Budget.Open(db)
+	hasher, err7 := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return nil, err
 	}
 	return New(Deps{

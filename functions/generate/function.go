@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -22,29 +23,17 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	callers, err := oidc.New(c.OIDC)
-	if err != nil {
-		return nil, err
-	}
-	db, err := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := c.Budget.Open(db)
-	if err != nil {
+	callers, err1 := oidc.New(c.OIDC)
+	db, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
+	ledger, err3 := c.Budget.Open(db)
+	c.Queue.Traceparent = edge.Traceparent
+	c.Queue.Functions = map[queue.Target]tasks.Function{queue.Generate: {URL: c.GenerateURL, Deadline: deadline}}
+	line, err4 := tasks.Open(ctx, c.Queue)
+	board, err5 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
 	model, err := NewModel(c.OpenAI, ledger)
-	if err != nil {
-		return nil, err
-	}
-	c.Queue.Traceparent = edge.Traceparent
-	c.Queue.Functions = map[queue.Target]tasks.Function{queue.Generate: {URL: c.GenerateURL, Deadline: deadline}}
-	line, err := tasks.Open(ctx, c.Queue)
-	if err != nil {
-		return nil, err
-	}
-	board, err := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
 	if err != nil {
 		return nil, err
 	}

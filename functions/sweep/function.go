@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -24,38 +25,20 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	callers, err := oidc.New(c.OIDC)
-	if err != nil {
-		return nil, err
-	}
-	db, err := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	if err != nil {
-		return nil, err
-	}
-	bucket, err := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	if err != nil {
-		return nil, err
-	}
+	callers, err1 := oidc.New(c.OIDC)
+	db, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
+	bucket, err3 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
 	c.Queue.Traceparent = edge.Traceparent
 	c.Queue.Functions = map[queue.Target]tasks.Function{
 		queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
 		queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
 		queue.Render:   {URL: c.RenderURL, Deadline: deadline},
 	}
-	line, err := tasks.Open(ctx, c.Queue)
-	if err != nil {
-		return nil, err
-	}
-	board, err := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := c.Budget.Open(db)
-	if err != nil {
-		return nil, err
-	}
-	sender, err := smtp.Open(c.Mail)
-	if err != nil {
+	line, err4 := tasks.Open(ctx, c.Queue)
+	board, err5 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
+	ledger, err6 := c.Budget.Open(db)
+	sender, err7 := smtp.Open(c.Mail)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return nil, err
 	}
 	return New(Deps{Callers: callers, Pool: db, Ledger: ledger, Mail: sender, Queue: line, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil

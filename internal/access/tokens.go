@@ -36,13 +36,13 @@ func NewTokens(c Cookies) (Tokens, error) {
 	t := Tokens{insecure: c.Insecure}
 	for _, key := range c.Keys {
 		if len(key) < 32 {
-			return t, errors.New("a key of the cookies is shorter than 32 bytes")
+			return t, errors.New("COOKIE_KEYS: one is shorter than 32 bytes")
 		}
 		t.codecs = append(t.codecs, newCodec(key, account.SignInLifetime))
 		t.devices = append(t.devices, newCodec(key, deviceLifetime))
 	}
 	if len(t.codecs) == 0 {
-		return t, errors.New("there is no key for the cookies")
+		return t, errors.New("COOKIE_KEYS: there is none")
 	}
 	return t, nil
 }

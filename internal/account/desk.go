@@ -75,7 +75,7 @@ var DefaultLimits = Limits{
 func NewDesk(p Parts) (*Desk, error) {
 	u, err := url.Parse(p.PublicURL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, errors.New("the public URL is not one like https://lectern.example.com")
+		return nil, errors.New("PUBLIC_URL is not an address like https://lectern.example.com")
 	}
 	p.PublicURL = strings.TrimSuffix(p.PublicURL, "/")
 	p.Limits = cmp.Or(p.Limits, DefaultLimits)

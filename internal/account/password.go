@@ -56,6 +56,9 @@ func NewHasher(o HashOptions) (*Hasher, error) {
 	if h.cost == (HashCost{}) {
 		h.cost = Today
 	}
+	if need := int64(h.cost.MemoryKiB); need > h.size {
+		return nil, fmt.Errorf("HASH_MEMORY: %d MiB are too few for one hash, which takes %d", h.size>>10, need>>10)
+	}
 	// Nobody knows a password whose key is zeros.
 	h.dummy = encode(h.cost, make([]byte, saltBytes), make([]byte, keyBytes))
 	if _, err := h.parse(h.dummy); err != nil {

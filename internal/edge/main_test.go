@@ -140,16 +140,20 @@ func TestLoadReportsEverythingAtOnce(t *testing.T) {
 		Bucket   string        `env:"BUCKET, required"`
 		Wait     time.Duration `env:"WAIT, default=3s"`
 		Many     int           `env:"MANY"`
+		Often    time.Duration `env:"OFTEN"`
+		Really   bool          `env:"REALLY"`
 		Inner    struct {
 			Audience string `env:"AUDIENCE, required"`
 			Callers  string `env:"CALLERS, required"`
 		}
 	}
-	err := load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"MANY": "x"}))
-	for _, want := range []string{"DATABASE_URL", "BUCKET", "Many", "AUDIENCE", "CALLERS"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v does not name %s", err, want)
-		}
+	err := load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"MANY": "canary", "OFTEN": "canary", "REALLY": "canary"}))
+	want := strings.Join([]string{
+		"DATABASE_URL is missing", "BUCKET is missing", "MANY is not a whole number", "OFTEN is not a time such as 90s or 720h",
+		"REALLY is not true or false", "AUDIENCE is missing", "CALLERS is missing",
+	}, "\n")
+	if err == nil || err.Error() != want {
+		t.Errorf("%v\nwant\n%s", err, want)
 	}
 	err = load(t.Context(), &c, envconfig.MapLookuper(map[string]string{"DATABASE_URL": "d", "BUCKET": "b", "MANY": "2", "AUDIENCE": "a", "CALLERS": "c"}))
 	if err != nil || c.Inner.Audience != "a" || c.Database != "d" || c.Bucket != "b" || c.Wait != 3*time.Second || c.Many != 2 {
