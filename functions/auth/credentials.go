@@ -112,6 +112,9 @@ func (s *server) createCredential(ctx context.Context, in *createCredential) (*c
 	if chosen != "" && p.Role != account.Root {
 		return nil, fault.New(fault.Denied, "Only the operator may choose a secret. Leave the password out and a strong one is made.")
 	}
+	if err := s.Desk.AllowSecret(ctx, organization); err != nil {
+		return nil, err
+	}
 	made := account.NewCredential{Label: in.Body.Label, Scopes: in.Body.Scopes, ExpiresAt: in.Body.ExpiresAt}
 	secret, err := made.SetSecret(ctx, s.Hasher, chosen)
 	if err != nil {

@@ -46,7 +46,7 @@ var quick = account.HashCost{MemoryKiB: 8, Iterations: 1, Lanes: 1}
 // generous limits are never reached.
 var generous = account.Limits{
 	Account: lavish, Device: lavish, Network: lavish, SignUps: lavish, Letters: lavish,
-	Resets: lavish, Links: lavish, Invites: lavish, Strangers: lavish,
+	Resets: lavish, Links: lavish, Invites: lavish, Secrets: lavish, Strangers: lavish,
 }
 
 var lavish = account.Rate{Burst: 1_000_000, Every: time.Microsecond}

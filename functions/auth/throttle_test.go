@@ -181,6 +181,24 @@ func TestLettersAndLinksAreBounded(t *testing.T) {
 	ann.do("POST", "/v1/auth/members", fields{"email": "guest9@example.com", "role": "learner"}).wantThrottled()
 }
 
+// Anybody can have an organisation: its API secrets are not hashed without end.
+func TestSecretsAreBounded(t *testing.T) {
+	t.Parallel()
+	r, hashes := throttled(t, func(l *account.Limits) { l.Secrets = slow(3) })
+	ann, eve := r.signUp("ann@example.com"), r.signUp("eve@example.com")
+	before := hashes.spent.Load()
+	for range 3 {
+		eve.do("POST", "/v1/auth/credentials", program).want(201)
+	}
+	for range 3 {
+		eve.do("POST", "/v1/auth/credentials", program).wantThrottled()
+	}
+	if spent := hashes.spent.Load() - before; spent != 3 {
+		t.Errorf("%d hashes were spent", spent)
+	}
+	ann.do("POST", "/v1/auth/credentials", program).want(201)
+}
+
 // Who has somebody's browser cannot guess the password with it.
 func TestGuessingThePresentPassword(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,7 @@ type Limits struct {
 	Resets    Rate // asked for from one client address
 	Links     Rate // tried from one client address
 	Invites   Rate // of one organisation
+	Secrets   Rate // of API credentials that one organisation makes; each costs a hash
 	Strangers Rate // passwords hashed in this process for devices that are not known
 }
 
@@ -68,6 +69,7 @@ var DefaultLimits = Limits{
 	Resets:    Rate{20, 30 * time.Second},
 	Links:     Rate{60, 5 * time.Second},
 	Invites:   Rate{100, time.Minute},
+	Secrets:   Rate{30, 10 * time.Second},
 	Strangers: Rate{40, 80 * time.Millisecond},
 }
 
@@ -107,6 +109,13 @@ func (v Visitor) network(what string, r Rate) Ask {
 // letter is the allowance of letters to an address, whoever asks for them.
 func (d *Desk) letter(e Email) Ask {
 	return Ask{ThrottleKey("letters", e.Address), d.Limits.Letters}
+}
+
+// AllowSecret asks for the allowance of an organisation that makes an API credential,
+// before its secret is hashed: anybody can have an organisation, and hashes without
+// end would keep others from signing in.
+func (d *Desk) AllowSecret(ctx context.Context, organization string) error {
+	return d.throttle.Allow(ctx, Ask{ThrottleKey("secrets", organization), d.Limits.Secrets})
 }
 
 // hurry refuses when this process has hashed too many passwords for strangers.
