@@ -177,12 +177,14 @@ func (a api) send(ctx context.Context, method, path, key string, body io.Reader)
 	if err != nil {
 		return answer{}, unreachable(err)
 	}
-	if got.StatusCode/100 != 2 {
-		return answer{}, refusal(got, text)
+	switch got.StatusCode / 100 {
+	case 2:
+		return answer{got.Header, text}, nil
+	case 3: // a path with an id like "..", which the API would lead elsewhere
+		return answer{}, fault.New(fault.NotFound, "There is no page at this address.")
 	}
-	return answer{got.Header, text}, nil
+	return answer{}, refusal(got, text)
 }
-
 func unreachable(err error) error {
 	return fault.Wrap(fault.Unavailable, err, "A part of Lectern does not answer right now. Try again in a minute.")
 }

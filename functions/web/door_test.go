@@ -63,6 +63,25 @@ func TestPagesAreForMembers(t *testing.T) {
 	}
 }
 
+// An id that is a step up the path reaches no other operation.
+func TestIdsAreNoSteps(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	for _, path := range []string{"/courses/%2e%2e", "/lessons/%2e", "/courses/%2e%2e%2f", "/courses/..%2f..%2fauth%2fme"} {
+		if answer, _ := fetch(t, "GET", site+path, nil, "Cookie", "lectern=root"); answer.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, answer.StatusCode)
+		}
+	}
+	for _, path := range []string{"/organization/members/%2e%2e/remove", "/organization/members/%2e/remove", "/organizations/%2e%2e/budget", "/account/sign-ins/%2e%2e/end"} {
+		if answer, _ := submit(t, site+path, "lectern=root", url.Values{"role": {"owner"}, "soft": {"1"}, "hard": {"2"}}); answer.StatusCode < 300 || answer.StatusCode >= 500 || answer.StatusCode == http.StatusTemporaryRedirect {
+			t.Errorf("%s: %d", path, answer.StatusCode)
+		}
+	}
+	if writes := api.asked(); len(writes) > 0 {
+		t.Errorf("the API was asked for %q", writes)
+	}
+}
+
 func TestMembersPagesAreKeptNowhere(t *testing.T) {
 	t.Parallel()
 	site, _ := startSite(t)
