@@ -131,7 +131,7 @@ func TestPagesNeedNoScript(t *testing.T) {
 	act(t, tab, chromedp.Focus(`[name="title"]`))
 	press(t, tab, "New")
 	press(t, tab, kb.Enter)
-	until(t, tab, `location.pathname === "/courses/crs_new"`)
+	until(t, tab, `location.pathname === "/courses/crs_new" && document.readyState === "complete"`)
 	sees(t, tab, "with JavaScript, which is off", "POST /v1/courses/crs_new/sources")
 	if eval[bool](t, tab, `document.querySelector("[data-upload]").checkVisibility()`) {
 		t.Error("documents can be chosen and not be sent")
