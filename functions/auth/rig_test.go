@@ -45,7 +45,7 @@ var quick = account.HashCost{MemoryKiB: 8, Iterations: 1, Lanes: 1}
 
 // generous limits are never reached.
 var generous = account.Limits{
-	Account: lavish, Device: lavish, Network: lavish, SignUps: lavish, Letters: lavish,
+	Account: lavish, Device: lavish, Network: lavish, SignUps: lavish, Letters: lavish, Mail: lavish,
 	Resets: lavish, Links: lavish, Invites: lavish, Secrets: lavish, Strangers: lavish,
 }
 

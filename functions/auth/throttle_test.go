@@ -181,6 +181,32 @@ func TestLettersAndLinksAreBounded(t *testing.T) {
 	ann.do("POST", "/v1/auth/members", fields{"email": "guest9@example.com", "role": "learner"}).wantThrottled()
 }
 
+// Letters that strangers ask for are bounded, whoever they are and to whomever.
+func TestLettersOfAllTogether(t *testing.T) {
+	t.Parallel()
+	r, _ := throttled(t, func(l *account.Limits) { l.Mail = slow(4) })
+	from := func(i int) *browser {
+		b := r.browser()
+		b.address = fmt.Sprintf("198.51.100.%d", i)
+		return b
+	}
+	reset := func(i int) answered {
+		return from(i).do("POST", "/v1/auth/resets", fields{"email": fmt.Sprintf("user%d@example.com", i)})
+	}
+	signUp := func(i int) answered {
+		return from(i).do("POST", "/v1/auth/sign-up", fields{"email": fmt.Sprintf("new%d@example.com", i), "password": password, "name": "New", "organization": "New"})
+	}
+	for i := range 2 {
+		reset(i).want(202)
+		signUp(i).want(201)
+	}
+	reset(8).wantThrottled()
+	signUp(9).wantThrottled()
+	if n := len(r.mail.letters); n != 4 {
+		t.Errorf("%d letters", n)
+	}
+}
+
 // Anybody can have an organisation: its API secrets are not hashed without end.
 func TestSecretsAreBounded(t *testing.T) {
 	t.Parallel()

@@ -50,6 +50,7 @@ type Limits struct {
 	Network   Rate // wrong passwords from one client address
 	SignUps   Rate // from one client address
 	Letters   Rate // to one address
+	Mail      Rate // letters that strangers ask for, all together: sign-ups and resets
 	Resets    Rate // asked for from one client address
 	Links     Rate // tried from one client address
 	Invites   Rate // of one organisation
@@ -66,6 +67,7 @@ var DefaultLimits = Limits{
 	Network:   Rate{100, 2 * time.Second},
 	SignUps:   Rate{60, 30 * time.Second},
 	Letters:   Rate{5, 15 * time.Minute},
+	Mail:      Rate{600, time.Second},
 	Resets:    Rate{20, 30 * time.Second},
 	Links:     Rate{60, 5 * time.Second},
 	Invites:   Rate{100, time.Minute},
@@ -110,6 +112,10 @@ func (v Visitor) network(what string, r Rate) Ask {
 func (d *Desk) letter(e Email) Ask {
 	return Ask{ThrottleKey("letters", e.Address), d.Limits.Letters}
 }
+
+// post is the allowance of all letters that strangers ask for, from however many
+// networks, so that no mail server takes us for one that sends what nobody wants.
+func (d *Desk) post() Ask { return Ask{ThrottleKey("mail", "of strangers"), d.Limits.Mail} }
 
 // AllowSecret asks for the allowance of an organisation that makes an API credential,
 // before its secret is hashed: anybody can have an organisation, and hashes without

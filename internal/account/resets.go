@@ -24,7 +24,7 @@ func (d *Desk) Reset(ctx context.Context, v Visitor, email string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.throttle.Allow(ctx, v.network("resets", d.Limits.Resets), d.letter(e)); err != nil {
+	if err := d.throttle.Allow(ctx, v.network("resets", d.Limits.Resets), d.letter(e), d.post()); err != nil {
 		return err
 	}
 	p, err := findPerson(ctx, d.DB, e.Address)

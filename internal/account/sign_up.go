@@ -64,7 +64,7 @@ func (d *Desk) apply(ctx context.Context, v Visitor, n Newcomer) (SignUpState, e
 	if err := d.hurry(); err != nil {
 		return "", err
 	}
-	if err := d.throttle.Allow(ctx, v.network("sign-up", d.Limits.SignUps), d.letter(e)); err != nil {
+	if err := d.throttle.Allow(ctx, v.network("sign-up", d.Limits.SignUps), d.letter(e), d.post()); err != nil {
 		return "", err
 	}
 	hash, err := d.Hasher.Hash(ctx, n.Password)
