@@ -185,6 +185,7 @@ func (a api) send(ctx context.Context, method, path, key string, body io.Reader)
 	}
 	return answer{}, refusal(got, text)
 }
+
 func unreachable(err error) error {
 	return fault.Wrap(fault.Unavailable, err, "A part of Lectern does not answer right now. Try again in a minute.")
 }

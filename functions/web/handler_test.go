@@ -100,6 +100,18 @@ func TestCourseShowsEveryState(t *testing.T) {
 	wants(t, page, "Nothing is written yet", "Once a source has been read", "No documents yet.")
 }
 
+func TestAJobThatWaitsForTheBudgetSaysSo(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	for waitsFor, want := range map[string]string{"budget": "Waiting for the budget", "approval": "Waiting for you"} {
+		api.change(func() {
+			api.jobs = []job.Job{{ID: "job_one", Kind: job.Generate, Subject: courseID, CourseID: courseID, State: job.Waiting, WaitingFor: waitsFor}}
+		})
+		_, page := fetch(t, "GET", site+"/courses/"+courseID, nil)
+		wants(t, page, want)
+	}
+}
+
 func TestJobsOfEveryStateCanBeReadAndSteered(t *testing.T) {
 	t.Parallel()
 	for state, can := range map[job.State]struct{ cancel, resume bool }{

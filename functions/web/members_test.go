@@ -147,7 +147,7 @@ func TestRefusalsOnMembersPages(t *testing.T) {
 		{"/organizations/org_dock/budget", "soft=1&hard=lots", "", nil, 422, []string{"This is no amount", `value="lots"`}},
 		{"/organizations/org_dock/budget", "soft=3&hard=2", "PUT /v1/organizations/org_dock/budget", limits, 422, []string{"Above the hard limit.", `id="limits-org_dock-soft-wrong"`}},
 		{"/courses", "title=", "POST /v1/courses", &fault.Error{Kind: fault.Invalid, Message: "x", Fields: []fault.Field{{Location: "body.title", Message: "A title is missing."}}}, 422, []string{"A title is missing.", "<details class=\"write new-course\" open>"}},
-		{"/courses/crs_home/generations", "lessons=4", "POST /v1/courses/crs_home/generations", fault.New(fault.PaymentRequired, "The month's budget is spent."), 402, []string{"The budget is used up", "The month&#39;s budget is spent."}},
+		{"/courses/crs_home/generations", "lessons=4", "POST /v1/courses/crs_home/generations", fault.New(fault.PaymentRequired, "The month's budget is spent."), 402, []string{"The budget is used up", `href="/budget">See the budget`, "The month&#39;s budget is spent."}},
 	} {
 		api.change(func() { api.auth.refuse = map[string]error{c.refuse: c.failure} })
 		answer, page := fetch(t, "POST", site+c.path, strings.NewReader(c.form), "Content-Type", "application/x-www-form-urlencoded", "Cookie", "lectern=root")

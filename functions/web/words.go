@@ -16,7 +16,7 @@ import (
 // words are what templates say things with.
 var words = template.FuncMap{
 	"work":     work,
-	"state":    func(s job.State) string { return jobStates[s] },
+	"state":    jobState,
 	"percent":  percent,
 	"left":     left,
 	"video":    func(state string) string { return videoStates[state] },
@@ -50,6 +50,14 @@ var videoStates = map[string]string{
 
 var sourceStates = map[string]string{
 	"uploading": "Being uploaded", "queued": "Waiting to be read", "reading": "Being read", "ready": "Ready", "failed": "Could not be read",
+}
+
+// jobState says how a job stands. What waits for money is not for the reader to do.
+func jobState(j jobView) string {
+	if j.State == job.Waiting && j.WaitingFor == "budget" {
+		return "Waiting for the budget"
+	}
+	return jobStates[j.State]
 }
 
 // jobOn is a job and the page that shows it.
