@@ -130,8 +130,8 @@ func (h *House) Serve(ctx context.Context, ready func()) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return edge.Serve(ctx, h.public, h.outside(handlers.web)) })
-	group.Go(func() error { return edge.Serve(ctx, h.inner, h.indoors(handlers)) })
+	group.Go(func() error { return edge.Serve(ctx, h.public, atHome(h.public, h.outside(handlers.web))) })
+	group.Go(func() error { return edge.Serve(ctx, h.inner, atHome(h.inner, h.indoors(handlers))) })
 	group.Go(func() error { return h.keepSweeping(ctx) })
 	group.Go(func() error {
 		if err := h.awaitAnswers(ctx); err != nil {
