@@ -81,6 +81,10 @@ func TestRoot(t *testing.T) {
 	if third.me().Role != account.Root {
 		t.Errorf("%+v", third.me())
 	}
+	// Nor is an invitation to be root worth anything once its sender is not.
+	third.do("POST", "/v1/auth/members", fields{"email": "fifth@example.com", "role": "root"}).want(201)
+	r.exec(`UPDATE users SET role = 'owner' WHERE user_id = $1`, third.me().ID)
+	use["invitation"](r.browser(), r.mail.token(t, "fifth@example.com")).want(401)
 	// An invitation to be root is worth nothing once the organisation is no operator's.
 	ops.do("POST", "/v1/auth/members", fields{"email": "fourth@example.com", "role": "root"}).want(201)
 	r.exec(`UPDATE organizations SET operator = false`)

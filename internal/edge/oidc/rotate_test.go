@@ -73,6 +73,7 @@ func TestAKeyThatIsNewIsFound(t *testing.T) {
 		k := newKeys("https://keys.test/", false, endpoint)
 		verifies := func(signer jose.JSONWebKey) bool {
 			_, err := k.VerifySignature(t.Context(), sign(t, signer))
+			synctest.Wait() // the library answers before it keeps what it has fetched
 			return err == nil
 		}
 		if !verifies(old) || verifies(young) || endpoint.asked != 1 {
