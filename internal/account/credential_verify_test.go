@@ -178,6 +178,31 @@ func TestFirstCallsShareOneHash(t *testing.T) {
 	})
 }
 
+// Who comes with another secret or for another id while the right one is hashed has
+// no part in its outcome, nor has the right one in theirs.
+func TestOnlyTheSameSecretSharesAHash(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var all sync.WaitGroup
+		for _, first := range []bool{true, false} {
+			right := func() { b.check(t, t.Context(), "known", rightSecret, none) }
+			if first {
+				all.Go(right)
+			}
+			synctest.Wait()
+			all.Go(func() { b.check(t, t.Context(), "known", "a wrong secret", fault.Unauthenticated) })
+			all.Go(func() { b.check(t, t.Context(), "unknown", rightSecret, fault.Unauthenticated) })
+			synctest.Wait()
+			if !first {
+				all.Go(right)
+			}
+			all.Wait()
+			time.Sleep(account.Remembered + time.Second)
+		}
+	})
+}
+
 // Unknown and known auth_ids get the same answer for the same price, also when they
 // are throttled.
 func TestUnknownCredentialsCannotBeTold(t *testing.T) {
