@@ -176,6 +176,9 @@ func TestInvitationsEndWithTheirSender(t *testing.T) {
 		"sender removed": func(ann, bob *browser, _ string) answered {
 			return ann.do("DELETE", "/v1/auth/members/"+bob.me().ID, nil)
 		},
+		"sender's password changed": func(_, bob *browser, _ string) answered { // who knew the old one may have sent it
+			return bob.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"})
+		},
 		"taken back": func(ann, _ *browser, invitation string) answered {
 			return ann.do("DELETE", "/v1/auth/invitations/"+invitation, nil)
 		},
