@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
@@ -21,24 +23,10 @@ import (
 	"lectern.dev/lectern/internal/queue"
 )
 
-// operations gives every operation of the document, in a fixed order.
-func (r *rig) operations() []*huma.Operation {
-	var all []*huma.Operation
-	paths := r.api.OpenAPI().Paths
-	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		for _, o := range []*huma.Operation{paths[path].Get, paths[path].Post, paths[path].Put, paths[path].Patch, paths[path].Delete} {
-			if o != nil {
-				all = append(all, o)
-			}
-		}
-	}
-	return all
-}
-
 func TestEveryOperationIsDescribed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, o := range r.operations() {
+	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
 		if o.Summary == "" || o.Description == "" || o.OperationID == "" {
 			t.Errorf("%s %s has no summary or description", o.Method, o.Path)
 		}
@@ -54,7 +42,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 func TestReadingIsNotWriting(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, o := range r.operations() {
+	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
 		need, _ := o.Extensions["x-lectern-policy"].(map[string]string)
 		if writes := need["scope"] == account.WriteCourses; need == nil || writes != (o.Method != "GET") {
 			t.Errorf("%s %s is for %v", o.Method, o.Path, need)
@@ -70,7 +58,7 @@ func TestOthersFindNothing(t *testing.T) {
 	ids := r.one()
 	before := r.everything()
 	checked := 0
-	for _, o := range r.operations() {
+	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
 		if !strings.Contains(o.Path, "{") {
 			continue
 		}
@@ -82,8 +70,8 @@ func TestOthersFindNothing(t *testing.T) {
 			t.Fatalf("%s: no id for the path", o.Path)
 		}
 		var body any
-		if schema := bodySchema(o); schema != nil {
-			body = sample{r.api.OpenAPI().Components.Schemas, nil}.valid(schema)
+		if schema := edgetest.BodySchema(o); schema != nil {
+			body = edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.Valid(schema)
 		}
 		for name, caller := range map[string]string{"stranger": "org_other", "nobody": "nonsense"} {
 			want := map[string]int{"stranger": 404, "nobody": 401}[name]
@@ -121,10 +109,10 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Gate: gate{}, StartRender: film.StartRender, StartRenders: film.StartRenders}
 	d.Runner = &job.Runner{DB: db, Queue: new(queue.Memory), Board: d.Board}
 	r := &rig{t: t, api: newAPI(d), Handler: New(d)}
-	for _, o := range r.operations() {
+	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
 		var body any
-		if schema := bodySchema(o); schema != nil {
-			body = sample{r.api.OpenAPI().Components.Schemas, nil}.valid(schema)
+		if schema := edgetest.BodySchema(o); schema != nil {
+			body = edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.Valid(schema)
 		}
 		a := r.do(o.Method, o.Path+query(o), body, "Idempotency-Key", "k")
 		if a.Code != 503 || a.Header().Get("Retry-After") == "" {
@@ -167,7 +155,7 @@ func TestNoInputIsOurFault(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ids := r.one()
-	operations := r.operations()
+	operations := edgetest.Operations(r.api.OpenAPI())
 	reached := map[string]bool{}
 	rapid.Check(t, func(rt *rapid.T) {
 		for range 10 {
@@ -209,8 +197,8 @@ func (r *rig) throw(rt *rapid.T, operations []*huma.Operation, ids map[string]st
 		}
 	}
 	var body any
-	if schema := bodySchema(o); schema != nil {
-		encoded, err := json.Marshal(sample{r.api.OpenAPI().Components.Schemas, rt}.value(schema))
+	if schema := edgetest.BodySchema(o); schema != nil {
+		encoded, err := json.Marshal(edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas, T: rt, Texts: plain}.Value(schema))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -221,7 +209,7 @@ func (r *rig) throw(rt *rapid.T, operations []*huma.Operation, ids map[string]st
 		body = text
 	}
 	a := r.do(o.Method, path+"?"+values.Encode(), body, headers...)
-	if _, declared := o.Responses[status(a.Code)]; !declared && a.Code != 404 && a.Code != 307 { // a path that is no longer this operation's
+	if _, declared := o.Responses[strconv.Itoa(a.Code)]; !declared && a.Code != 404 && a.Code != 307 { // a path that is no longer this operation's
 		rt.Fatalf("%s %s with %v %.500v: %d is not declared: %.500s", o.Method, path, headers, body, a.Code, a.Body)
 	}
 	if a.Code >= 500 {
@@ -233,7 +221,7 @@ func (r *rig) throw(rt *rapid.T, operations []*huma.Operation, ids map[string]st
 			rt.Fatalf("%s %s: not a problem: %s", o.Method, path, a.Body)
 		}
 	}
-	return o.OperationID + " " + status(a.Code)[:1], a.Code == 204
+	return o.OperationID + " " + strconv.Itoa(a.Code)[:1], a.Code == 204
 }
 
 func printable(c rune) rune {
@@ -242,3 +230,6 @@ func printable(c rune) rune {
 	}
 	return c
 }
+
+// plain are texts that are right in most fields.
+var plain = []string{"Owls", "Barn owls fly by night.", "日本語", "e\u0301", "a\nb"}

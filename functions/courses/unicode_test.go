@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
 // texts are what people paste and attackers send. In JSON a lone surrogate is
@@ -81,10 +82,10 @@ var elsewhere = []string{
 func TestEveryTextIsKeptExactlyOrRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	all, schemas := bodies(), sample{r.api.OpenAPI().Components.Schemas, nil}
+	all, schemas := bodies(), edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}
 	kept, refused := 0, 0
-	for _, o := range r.operations() {
-		schema := bodySchema(o)
+	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
+		schema := edgetest.BodySchema(o)
 		if schema == nil {
 			continue
 		}
@@ -93,7 +94,7 @@ func TestEveryTextIsKeptExactlyOrRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		places := strings.Count(string(encoded), "§")
-		for _, at := range schemas.texts(o.OperationID, schema) {
+		for _, at := range textsOf(schemas, o.OperationID, schema) {
 			if !slices.ContainsFunc(elsewhere, func(known string) bool { return strings.HasPrefix(at, known) }) && !named(all[o.OperationID], strings.TrimPrefix(at, o.OperationID)) {
 				t.Errorf("no text is tried at %s", at)
 			}
@@ -190,14 +191,14 @@ func holds(v any, text string) bool {
 	return false
 }
 
-// texts are the paths of a schema where people write what they like.
-func (g sample) texts(at string, s *huma.Schema) (found []string) {
-	s = g.resolve(s)
+// textsOf are the paths of a schema where people write what they like.
+func textsOf(g edgetest.Sample, at string, s *huma.Schema) (found []string) {
+	s = g.Resolve(s)
 	for name, p := range s.Properties {
-		found = append(found, g.texts(at+"."+name, p)...)
+		found = append(found, textsOf(g, at+"."+name, p)...)
 	}
 	if s.Items != nil {
-		found = append(found, g.texts(at+"[]", s.Items)...)
+		found = append(found, textsOf(g, at+"[]", s.Items)...)
 	}
 	if s.Type == huma.TypeString && len(s.Enum) == 0 {
 		found = append(found, at)

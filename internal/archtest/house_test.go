@@ -39,6 +39,7 @@ var house = map[string]room{
 	"internal/postgres/cluster": {may: []string{"internal/fault"}},
 	"internal/postgres/pgtest":  {may: []string{"internal/fault", "internal/postgres/...", "migrations"}},
 	"internal/edge":             {may: []string{"internal/fault"}},
+	"internal/edge/edgetest":    {may: []string{"internal/fault", "internal/edge"}},
 	"internal/edge/cloudevent":  {may: []string{"internal/fault", "internal/edge"}},
 	"internal/edge/oidc":        {may: []string{"internal/fault"}},
 	"migrations":                {may: []string{"internal/fault"}},
