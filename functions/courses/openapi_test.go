@@ -178,13 +178,8 @@ func (r *rig) throw(rt *rapid.T, operations []*huma.Operation, ids map[string]st
 	if o.OperationID == "watch-job" || strings.HasPrefix(o.OperationID, "delete-") && rapid.IntRange(0, 9).Draw(rt, "spare") > 0 {
 		return "spared", false
 	}
-	path := o.Path
-	for name, id := range ids {
-		if rapid.IntRange(0, 9).Draw(rt, "wrong id") == 0 {
-			id = url.PathEscape(rapid.SampledFrom([]string{"x", "%00", "..", "é", "' OR 1=1 --", "\xff", strings.Repeat("a", 300), id + "0", " "}).Draw(rt, "id"))
-		}
-		path = strings.ReplaceAll(path, "{"+name+"}", id)
-	}
+	g := edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas, T: rt, Texts: plain}
+	path := g.Path(o, ids)
 	values := url.Values{}
 	var headers []string
 	for _, p := range o.Parameters {
@@ -196,18 +191,7 @@ func (r *rig) throw(rt *rapid.T, operations []*huma.Operation, ids map[string]st
 			headers = append(headers, p.Name, strings.Map(printable, text))
 		}
 	}
-	var body any
-	if schema := edgetest.BodySchema(o); schema != nil {
-		encoded, err := json.Marshal(edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas, T: rt, Texts: plain}.Value(schema))
-		if err != nil {
-			rt.Fatal(err)
-		}
-		text := string(encoded)
-		if rapid.IntRange(0, 9).Draw(rt, "cut") == 0 {
-			text = text[:rapid.IntRange(0, len(text)).Draw(rt, "at")]
-		}
-		body = text
-	}
+	body := g.Body(o)
 	a := r.do(o.Method, path+"?"+values.Encode(), body, headers...)
 	if _, declared := o.Responses[strconv.Itoa(a.Code)]; !declared && a.Code != 404 && a.Code != 307 { // a path that is no longer this operation's
 		rt.Fatalf("%s %s with %v %.500v: %d is not declared: %.500s", o.Method, path, headers, body, a.Code, a.Body)

@@ -251,8 +251,10 @@ func TestPlantedStatementsWithoutAnOrganization(t *testing.T) {
 		"SELECT title FROM courses WHERE organization_id = $1":             true,
 		"SELECT c.title FROM courses c WHERE c.organization_id = $1":       true,
 		"INSERT INTO courses (course_id, organization_id) VALUES ($1, $2)": true,
-		"SELECT now()":                                                                 true,
-		"SELECT FROM throttles WHERE key = $1":                                         true,
+
+		"SELECT now()":                         true,
+		"SELECT FROM throttles WHERE key = $1": true,
+
 		"SELECT organization_id FROM courses WHERE course_id = $1":                     false,
 		"UPDATE courses SET title = $1":                                                false,
 		"DELETE FROM courses WHERE course_id = $1":                                     false,

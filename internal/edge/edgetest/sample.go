@@ -3,8 +3,10 @@
 package edgetest
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -138,3 +140,34 @@ func (g Sample) Value(s *huma.Schema) any {
 }
 
 func (g Sample) chance(oneIn int) bool { return rapid.IntRange(1, oneIn).Draw(g.T, "chance") == 1 }
+
+// Path fills an operation's path with ids, by the names that paths use; some are
+// replaced by what is no id.
+func (g Sample) Path(o *huma.Operation, ids map[string]string) string {
+	path := o.Path
+	for name, id := range ids {
+		if rapid.IntRange(0, 9).Draw(g.T, "wrong id") == 0 {
+			id = url.PathEscape(rapid.SampledFrom([]string{"x", "%00", "..", "é", "' OR 1=1 --", "\xff", strings.Repeat("a", 300), id + "0", " "}).Draw(g.T, "id"))
+		}
+		path = strings.ReplaceAll(path, "{"+name+"}", id)
+	}
+	return path
+}
+
+// Body gives the text of a body for an operation, sometimes cut off; nil where it
+// takes none.
+func (g Sample) Body(o *huma.Operation) any {
+	schema := BodySchema(o)
+	if schema == nil {
+		return nil
+	}
+	encoded, err := json.Marshal(g.Value(schema))
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	text := string(encoded)
+	if rapid.IntRange(0, 9).Draw(g.T, "cut") == 0 {
+		text = text[:rapid.IntRange(0, len(text)).Draw(g.T, "at")]
+	}
+	return text
+}
