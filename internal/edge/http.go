@@ -17,6 +17,9 @@ type Options struct {
 	MaxBody        int64    // bytes; 0: 1 MiB
 	TrustedOrigins []string // "https://host": other origins whose pages may call with our cookies
 	Front                   // who tells the client's address
+	// Drain finishes what goes on without a request, when the process has been told to
+	// stop; its ctx ends when there is no more time. Nil: nothing does.
+	Drain func(ctx context.Context)
 }
 
 // HTTP puts around a public handler all that every one of them needs: request id
@@ -31,8 +34,21 @@ func HTTP(handler http.Handler, o Options) http.Handler {
 	if o.MaxBody == 0 {
 		o.MaxBody = 1 << 20
 	}
-	return o.instrument(healthz(trusted.share(limitBody(trusted.protect(handler), o.MaxBody))))
+	served := o.instrument(healthz(trusted.share(limitBody(trusted.protect(handler), o.MaxBody))))
+	if o.Drain == nil {
+		return served
+	}
+	return draining{served, o.Drain}
 }
+
+// draining is a handler that has something to finish; see Serve.
+type draining struct {
+	http.Handler
+	drain func(ctx context.Context)
+}
+
+// Drain finishes what goes on without a request.
+func (d draining) Drain(ctx context.Context) { d.drain(ctx) }
 
 // instrument gives a request its id and trace, sets the headers of every answer,
 // recovers panics, and logs the request once, when it is over.

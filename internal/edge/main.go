@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -49,8 +50,8 @@ func run(ctx context.Context, build Build) error {
 }
 
 // Serve answers on the listener until ctx ends, then drains: it accepts nothing
-// new, closes Draining, waits at most 8 s for requests in flight, and cancels
-// what is left. HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to
+// new, closes Draining, waits at most 8 s for requests in flight and for the
+// handler's Drain (see Options), and cancels what is left. HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to
 // cut something is logged, not returned: the process was told to stop and did.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	draining := make(chan struct{})
@@ -80,7 +81,12 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	close(draining)
 	limit, cancel := context.WithTimeout(base, drainTimeout)
 	defer cancel()
+	var finishing sync.WaitGroup
+	if d, ok := handler.(interface{ Drain(context.Context) }); ok {
+		finishing.Go(func() { d.Drain(limit) })
+	}
 	err := server.Shutdown(limit)
+	finishing.Wait()
 	if errors.Is(err, context.DeadlineExceeded) {
 		slog.WarnContext(ctx, "requests were cut at the end of the drain", "limit", drainTimeout.String())
 		cut()

@@ -26,6 +26,12 @@ const (
 	Credential   = "cred"
 	Link         = "lnk"
 	LedgerEntry  = "led"
+
+	Session    = "ses"
+	Message    = "msg"
+	Checkpoint = "ckp"
+	Memory     = "mem"
+	Producer   = "prd"
 )
 
 var alphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -14,12 +14,18 @@ func EstimateTokens(req Request) int {
 	n := 0
 	for _, m := range req.Messages {
 		n += 4 + EstimateText(m.Text)
+		for _, c := range m.ToolCalls {
+			n += 4 + EstimateText(c.Name) + EstimateText(c.Arguments)
+		}
 	}
 	for _, p := range req.Passages {
 		n += 16 + EstimateText(p.Heading) + EstimateText(p.Text)
 	}
 	if req.Schema != nil {
 		n += EstimateText(string(req.Schema.JSON))
+	}
+	for name, value := range req.Extra {
+		n += EstimateText(name) + EstimateText(string(value))
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 )
 
@@ -51,6 +52,28 @@ func (f *Fake) Complete(ctx context.Context, req Request) (Response, error) {
 	}
 	if resp.Usage == (Usage{}) {
 		resp.Usage = Usage{Input: EstimateTokens(req), Output: 1 + len(resp.Text)/4}
+	}
+	return resp, nil
+}
+
+// Stream implements Streamer: word by word, as the script's answer has them.
+func (f *Fake) Stream(ctx context.Context, req Request, emit func(Piece) error) (Response, error) {
+	resp, err := f.Complete(ctx, req)
+	if err != nil {
+		return resp, err
+	}
+	sent := 0
+	for word := range strings.SplitAfterSeq(resp.Text, " ") {
+		err := ctx.Err()
+		if err != nil {
+			err = Interrupted(err)
+		} else {
+			err = emit(Piece{Text: word})
+		}
+		if err != nil {
+			return Response{Text: resp.Text[:sent], Model: resp.Model}, err
+		}
+		sent += len(word)
 	}
 	return resp, nil
 }

@@ -27,12 +27,22 @@ const (
 	System    Role = "system"
 	User      Role = "user"
 	Assistant Role = "assistant"
+	Tool      Role = "tool" // what a tool that the model called has answered
 )
 
 // Message is one turn.
 type Message struct {
-	Role Role
-	Text string
+	Role       Role
+	Text       string
+	Name       string     // of who speaks, where several share a role; may be empty
+	ToolCalls  []ToolCall // of an assistant
+	ToolCallID string     // of a tool: which call it answers
+}
+
+// ToolCall is a wish of the model to have a tool called, which only who asked can do.
+type ToolCall struct {
+	ID, Name  string
+	Arguments string // JSON, as far as the model keeps to it
 }
 
 // Passage is a piece of a source that the answer may rest on. The model cites it by ID.
@@ -59,6 +69,10 @@ type Request struct {
 	Schema    *Schema           // nil asks for plain text
 	Inputs    map[string]string // what the prompt was filled with, for a model that does not read prose
 	MaxTokens int               // of the answer; 0 leaves it to the model
+	// Extra are further fields of the request, passed on to the server as they are:
+	// tools, response_format, stop, temperature. A model that knows no such server
+	// leaves them alone.
+	Extra map[string]json.RawMessage
 }
 
 // Usage counts tokens, as the model's own tokenizer sees them.
@@ -86,4 +100,16 @@ type Response struct {
 	Model  string // the model that answered
 	Usage  Usage
 	Finish Finish
+	// ToolCalls are what the model wants called, when Finish is ToolCalls.
+	ToolCalls []ToolCall
+	// Tries says how the answer came about, for who watches over models.
+	Tries Tries
+}
+
+// Tries counts what one call took.
+type Tries struct {
+	Calls   int  // requests that were sent, the one that was answered included; 0: not known
+	Retries int  // of them, how many repeated a failed one
+	Hedged  bool // a second model was asked before the first had spoken
+	Backup  bool // the second model answered
 }

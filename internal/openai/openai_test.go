@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/llm/llmtest"
@@ -167,7 +169,7 @@ func TestFinishAndUsage(t *testing.T) {
 		{openaitest.Reply{Text: "Hi", NoUsage: true}, llm.Response{Text: "Hi", Model: "small", Finish: llm.Stop}},
 	} {
 		got, err := openai.Model{Server: connect(t, openaitest.New(t, c.reply))}.Complete(t.Context(), hello)
-		if err != nil || got != c.want {
+		if err != nil || !cmp.Equal(got, c.want) {
 			t.Errorf("got %+v, %v; want %+v", got, err, c.want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"lectern.dev/lectern/functions/auth"
+	"lectern.dev/lectern/functions/chat"
 	"lectern.dev/lectern/functions/courses"
 	"lectern.dev/lectern/functions/finalize"
 	"lectern.dev/lectern/functions/generate"
@@ -16,6 +17,8 @@ import (
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/conversation"
+	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
@@ -24,7 +27,7 @@ import (
 
 // functions are the handlers of the deployables.
 type functions struct {
-	web, auth, courses, generate, ingest, render, finalize, sweep http.Handler
+	web, auth, courses, chat, generate, ingest, render, finalize, sweep http.Handler
 }
 
 // functions gives every function the parts that it stands on here.
@@ -52,7 +55,7 @@ func (h *House) facing(f *functions, ledger *budget.Ledger) error {
 		return err
 	}
 	front := edge.Front{GatewayKeys: []string{rand.Text() + rand.Text()}} // nobody else knows it
-	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth"), Front: front, Terminal: h.opts.Letters != nil})
+	f.web = web.New(web.Deps{Courses: h.inside("/courses"), Auth: h.inside("/auth"), Chat: h.inside("/chat"), Front: front, Terminal: h.opts.Letters != nil})
 	f.auth = auth.New(auth.Deps{DB: h.pool, Gate: access.New(h.pool, h.tokens, hasher), Hasher: hasher, Desk: desk, Ledger: ledger, Front: front})
 	f.courses = courses.New(courses.Deps{
 		DB: h.tenants, Bucket: h.bucket, Board: h.board, Front: front,
@@ -60,6 +63,17 @@ func (h *House) facing(f *functions, ledger *budget.Ledger) error {
 		Gate:        access.New(h.tenants, h.tokens, hasher),
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	})
+	return h.talking(f, tenants, hasher, front)
+}
+
+// talking makes the tutor.
+func (h *House) talking(f *functions, ledger *budget.Ledger, hasher *account.Hasher, front edge.Front) error {
+	model, err := chat.NewModel(h.models.tutor(), ledger)
+	if err != nil {
+		return err
+	}
+	tutor := conversation.New(conversation.Parts{DB: h.tenants, Relay: relay.New(relay.Options{DB: h.pool}), Model: model, Afford: ledger.Afford})
+	f.chat = chat.New(chat.Deps{DB: h.tenants, Tutor: tutor, Model: model, Gate: access.New(h.tenants, h.tokens, hasher), Front: front})
 	return nil
 }
 
@@ -111,7 +125,7 @@ func (h *House) indoors(f functions) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /.well-known/jwks.json", h.issuer.JWKS())
 	for name, function := range map[string]http.Handler{
-		"/auth": f.auth, "/courses": f.courses, "/generate": f.generate, "/ingest": f.ingest,
+		"/auth": f.auth, "/courses": f.courses, "/chat": f.chat, "/generate": f.generate, "/ingest": f.ingest,
 		"/render": f.render, "/finalize": f.finalize, "/sweep": f.sweep,
 	} {
 		mux.Handle(name+"/", http.StripPrefix(name, function))

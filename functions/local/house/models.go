@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"lectern.dev/lectern/functions/chat"
 	"lectern.dev/lectern/functions/courses"
 	"lectern.dev/lectern/functions/generate"
 	"lectern.dev/lectern/functions/render"
@@ -36,6 +37,14 @@ func (m Models) writer(ledger *budget.Ledger) (llm.Model, error) {
 	}
 	second, err := generate.NewModel(generate.OpenAI{BaseURL: m.BackupURL, APIKey: m.BackupKey, Model: m.BackupModel}, ledger)
 	return backed{first, second}, err
+}
+
+// tutor says who answers learners: the writer, with the same backup.
+func (m Models) tutor() chat.Models {
+	return chat.Models{
+		APIKey: m.Writer.APIKey, BaseURL: m.Writer.BaseURL, Model: m.Writer.Model,
+		BackupAPIKey: m.BackupKey, BackupBaseURL: m.BackupURL, BackupModel: m.BackupModel,
+	}
 }
 
 func (m Models) speaker(ledger *budget.Ledger) (speech.Speaker, error) {
