@@ -88,7 +88,8 @@ type Ledger struct {
 	DB       postgres.Querier
 	Prices   Prices
 	Defaults Limits // of organisations for which the operator has set none
-	// CallsPerJob is how often one job or session may ask language models; 0: 500.
+	// CallsPerJob is how often one job may ask language models; 0: 500. It does not
+	// bound what Payer.Uncapped says is none.
 	CallsPerJob int64
 }
 

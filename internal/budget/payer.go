@@ -13,6 +13,9 @@ type Payer struct {
 	Organization string
 	User         string // who asked for it; may be empty
 	Subject      string // the job or session; may be empty
+	// Uncapped says that the subject may ask models any number of times: a session,
+	// which people keep for years and which no retry drives round in circles.
+	Uncapped bool
 }
 
 type payerKey struct{}

@@ -27,6 +27,7 @@ type Reservation struct {
 	id     string
 	price  Price
 	most   Units
+	spent  *Spent // who sums what it comes to; may be nil
 }
 
 // Reserve puts aside the most that a piece of work can cost: for who pays in ctx.
@@ -49,7 +50,7 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 	work := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reserveTime)
 	defer cancel()
-	r := &Reservation{ledger: l, payer: payer, id: id.New(id.LedgerEntry), price: price, most: most}
+	r := &Reservation{ledger: l, payer: payer, id: id.New(id.LedgerEntry), price: price, most: most, spent: countOf(ctx)}
 	calls := cmp.Or(l.CallsPerJob, 500)
 	var hard int64
 	var granted bool
@@ -57,7 +58,8 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 	err = l.DB.QueryRow(ctx, `
 		WITH ask AS (
 			SELECT $1::text AS entry_id, $2::text AS organization_id, $3::text AS user_id, $4::text AS subject,
-				$5::text AS kind, $6::text AS model, $7::bigint AS input, $8::bigint AS output, $9::bigint AS micros
+				$5::text AS kind, $6::text AS model, $7::bigint AS input, $8::bigint AS output, $9::bigint AS micros,
+				$4 <> '' AND NOT $13::boolean AS capped
 		), limits AS (
 			SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month, coalesce(b.hard_micros, $10) AS hard
 			FROM ask LEFT JOIN budgets b USING (organization_id)
@@ -75,14 +77,14 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 			INSERT INTO ledger_subjects AS s (organization_id, subject, calls_left)
 			SELECT organization_id, subject, $11::bigint - 1
 			FROM ask, granted
-			WHERE kind = 'tokens' AND subject <> ''
+			WHERE kind = 'tokens' AND capped
 			ON CONFLICT (organization_id, subject) DO UPDATE
 			SET calls_left = s.calls_left - 1
 		), refused AS (
 			INSERT INTO ledger_subjects AS s (organization_id, subject, calls_left, needed_micros)
 			SELECT organization_id, subject, $11::bigint, micros
 			FROM ask
-			WHERE subject <> '' AND NOT EXISTS (SELECT FROM granted)
+			WHERE capped AND NOT EXISTS (SELECT FROM granted)
 			ON CONFLICT (organization_id, subject) DO UPDATE
 			SET needed_micros = excluded.needed_micros
 		), entry AS (
@@ -95,7 +97,7 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 		SELECT hard, EXISTS (SELECT FROM entry)
 		FROM limits`,
 		r.id, payer.Organization, payer.User, payer.Subject, string(kind), model, most.Input, most.Output, price.cost(most),
-		l.Defaults.Hard, calls, lifetime).Scan(&hard, &granted)
+		l.Defaults.Hard, calls, lifetime, payer.Uncapped).Scan(&hard, &granted)
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.ConstraintName == "calls_left" {
 		return nil, fault.New(fault.Exhausted,
 			"This job has asked the language model %d times, as often as one job may. Start a new one, with a smaller task.", calls)

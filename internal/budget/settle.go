@@ -28,9 +28,12 @@ func (r *Reservation) finish(ctx context.Context, state string, used Units) {
 			break
 		}
 	}
+	micros := r.price.cost(used)
 	if err != nil {
+		micros = r.price.cost(r.most)
 		slog.WarnContext(ctx, "a reservation is left to the sweep", "entry", r.id, "organization", r.payer.Organization, "error", err)
 	}
+	r.spent.add(micros)
 	crash.Point("budget.settled")
 }
 

@@ -2,8 +2,8 @@ package budget
 
 import (
 	"context"
-	"errors"
 
+	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/llm"
 )
 
@@ -18,7 +18,61 @@ func (s Streamer) Complete(ctx context.Context, req llm.Request) (llm.Response, 
 	return Model{s.Streamer, s.Ledger}.Complete(ctx, req)
 }
 
-// Stream implements llm.Streamer.
-func (s Streamer) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece) error) (llm.Response, error) {
-	return llm.Response{}, errors.New("not yet")
+// underWay is how many tokens a model may have made that did not arrive, when its
+// answer breaks off: those of about half a second.
+const underWay = 64
+
+// Stream implements llm.Streamer. An answer that breaks off, is stopped or has lost a
+// race is settled too, by what came of it and what may have been under way: it ends
+// as soon as the model's own Stream returns.
+func (s Streamer) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece) error) (resp llm.Response, err error) {
+	r, req, err := s.Ledger.reserveCall(ctx, s.Name(), req)
+	if err != nil {
+		return llm.Response{}, llm.NotAsked(err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, lifetime*9/10) // it must be settled before it expires
+	defer cancel()
+	came := int64(0) // bytes that were passed on, whatever the response says of them
+	returned := false
+	defer func() {
+		if !returned { // a panic goes on; what was put aside must not wait to be counted in full
+			r.Settle(ctx, broken(ctx, req, llm.Response{}, came, r.most))
+		}
+	}()
+	resp, err = s.Streamer.Stream(bounded, req, func(p llm.Piece) error {
+		came += sizeOfPiece(p)
+		return emit(p)
+	})
+	returned = true
+	crash.Point("budget.called")
+	switch {
+	case err == nil:
+		r.Settle(ctx, plausible(ctx, req, resp, r.most))
+	case came > 0 || resp.Usage != (llm.Usage{}) || bounded.Err() != nil || llm.MayBeUsed(err):
+		r.Settle(ctx, broken(ctx, req, resp, came, r.most))
+	default:
+		r.Release(ctx)
+	}
+	return resp, err
+}
+
+// broken is what an answer used that broke off after so many bytes. A usage that the server has told by
+// then is believed as far as that of a whole answer.
+func broken(ctx context.Context, req llm.Request, resp llm.Response, came int64, most Units) Units {
+	if resp.Usage.Output > 0 {
+		return plausible(ctx, req, resp, most)
+	}
+	longest := max(most.Output, came)
+	return Units{
+		believe(int64(resp.Usage.Input), int64(llm.EstimateTokens(req)), most.Input),
+		min((came+3)/4+underWay, longest),
+	}
+}
+
+func sizeOfPiece(p llm.Piece) int64 {
+	n := len(p.Text)
+	for _, c := range p.ToolCalls {
+		n += len(c.ID) + len(c.Name) + len(c.Arguments)
+	}
+	return int64(n)
 }

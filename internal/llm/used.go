@@ -16,3 +16,19 @@ func MayBeUsed(err error) bool {
 	_, ok := errors.AsType[used](err)
 	return ok
 }
+
+// notAsked marks an error that came before any model was asked.
+type notAsked struct{ error }
+
+func (n notAsked) Unwrap() error { return n.error }
+
+// NotAsked marks the error of a call that did not come as far as its model: the budget
+// does not hold it, or cannot be read. It says nothing of the model, and another one
+// would not be asked either.
+func NotAsked(err error) error { return notAsked{err} }
+
+// WasNotAsked tells whether the call behind an error did not come as far as its model.
+func WasNotAsked(err error) bool {
+	_, ok := errors.AsType[notAsked](err)
+	return ok
+}
