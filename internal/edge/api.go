@@ -21,6 +21,8 @@ type API struct {
 	huma huma.API
 	mux  *http.ServeMux
 	gate Gate
+
+	dialects dialects
 }
 
 // NewAPI makes an API without operations. Every operation stands behind the gate;
@@ -34,7 +36,7 @@ func NewAPI(title, description string, gate Gate) *API {
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	mux := http.NewServeMux()
 	config.Components.SecuritySchemes = securitySchemes()
-	a := &API{huma: humago.New(mux, config), mux: mux, gate: gate}
+	a := &API{huma: humago.New(mux, config), mux: mux, gate: gate, dialects: newDialects()}
 	mux.HandleFunc("GET /openapi.json", a.serveOpenAPI)
 	mux.HandleFunc("GET /docs", a.serveDocs)
 	return a

@@ -34,7 +34,7 @@ func HTTP(handler http.Handler, o Options) http.Handler {
 	if o.MaxBody == 0 {
 		o.MaxBody = 1 << 20
 	}
-	served := o.instrument(healthz(trusted.share(limitBody(trusted.protect(handler), o.MaxBody))))
+	served := o.instrument(speak(handler, healthz(trusted.share(limitBody(trusted.protect(handler), o.MaxBody)))))
 	if o.Drain == nil {
 		return served
 	}

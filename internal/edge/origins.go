@@ -36,9 +36,14 @@ func (o origins) share(next http.Handler) http.Handler {
 		AllowOriginFunc:  func(origin string) bool { return o[origin] }, // an empty list of cors' own would allow all
 		AllowCredentials: true,
 		AllowedMethods:   []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders:   []string{"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Traceparent", "X-Request-Id"},
-		ExposedHeaders:   []string{"ETag", "Location", "Retry-After", "X-Request-Id"},
-		MaxAge:           7200, // seconds; browsers remember no longer
+		AllowedHeaders: []string{
+			"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Traceparent", "X-Request-Id", "X-Lectern-Session",
+			// What OpenAI's JavaScript client sends.
+			"X-Stainless-Arch", "X-Stainless-Helper-Method", "X-Stainless-Lang", "X-Stainless-Os", "X-Stainless-Package-Version", "X-Stainless-Retry-Count",
+			"X-Stainless-Runtime", "X-Stainless-Runtime-Version", "X-Stainless-Timeout", "Openai-Organization", "Openai-Project",
+		},
+		ExposedHeaders: []string{"ETag", "Location", "Retry-After", "X-Lectern-Message", "X-Request-Id", "X-Should-Retry"},
+		MaxAge:         7200, // seconds; browsers remember no longer
 	}).Handler(next)
 }
 

@@ -24,6 +24,7 @@ type Problem struct {
 	Errors    []ProblemField `json:"errors,omitempty" doc:"The fields that are wrong"`
 
 	header http.Header
+	reason error // what the log is told; nil: the problem itself
 }
 
 // ProblemField is one wrong field.
@@ -96,8 +97,12 @@ func writeProblem(ctx context.Context, w http.ResponseWriter, err error) {
 	for k, v := range p.header {
 		w.Header()[k] = v
 	}
-	w.Header().Set("Content-Type", p.ContentType(""))
 	w.Header().Set("Cache-Control", "no-store")
+	if q := requestOf(ctx); q != nil && q.dialect != nil {
+		q.dialect.writeAs(w, p)
+		return
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone
 }

@@ -17,6 +17,7 @@ type request struct {
 	span    string // 16 hex digits
 	sampled bool
 	client  netip.Addr // who sent it; see Front
+	dialect Dialect    // in which its errors are told; nil: ours
 	err     error
 }
 
