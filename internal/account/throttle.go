@@ -43,9 +43,25 @@ type Throttle struct{ DB postgres.Querier }
 // whole again. Asking moves it on by Every, from now on at the earliest; who would
 // move it further than Burst × Every away is refused.
 func (t Throttle) Allow(ctx context.Context, asks ...Ask) error {
+	refusal, err := t.Try(ctx, asks...)
+	if err != nil || refusal == nil {
+		return err
+	}
+	return Throttled(refusal.Wait)
+}
+
+// Refusal says which allowance holds nothing more.
+type Refusal struct {
+	Key  string        // "": one that was used up at this very moment
+	Wait time.Duration // until all have a piece again
+}
+
+// Try is Allow for who says in words of their own what was used up. Nil: all was taken.
+func (t Throttle) Try(ctx context.Context, asks ...Ask) (*Refusal, error) {
 	asks = slices.Clone(asks)
 	slices.SortFunc(asks, func(a, b Ask) int { return strings.Compare(a.Key, b.Key) }) // all take locks in one order
 	keys, every, bursts := columns(asks)
+	var refusal Refusal
 	var wait float64
 	var taken int
 	err := t.DB.QueryRow(postgres.AnyOfPool(ctx), `
@@ -53,28 +69,48 @@ func (t Throttle) Allow(ctx context.Context, asks ...Ask) error {
 			SELECT key, make_interval(secs => every) AS every, make_interval(secs => every * (burst - 1)) AS room
 			FROM unnest($1::text[], $2::float8[], $3::int[]) AS a (key, every, burst)
 		), refused AS (
-			SELECT extract(epoch FROM max(t.until - a.room - now())) AS wait
+			SELECT a.key, extract(epoch FROM t.until - a.room - now()) AS wait
 			FROM asked a JOIN throttles t USING (key)
 			WHERE t.until > now() + a.room
+			ORDER BY wait DESC
+			LIMIT 1
 		), taken AS (
 			INSERT INTO throttles AS t (key, until)
 			SELECT a.key, now() + a.every
-			FROM asked a, refused r
-			WHERE r.wait IS NULL
+			FROM asked a
+			WHERE NOT EXISTS (SELECT FROM refused)
 			ORDER BY a.key
 			ON CONFLICT (key) DO UPDATE
 			SET until = greatest(t.until, now()) + (SELECT every FROM asked a WHERE a.key = t.key)
 			WHERE t.until <= now() + (SELECT room FROM asked a WHERE a.key = t.key)
 			RETURNING t.key
 		)
-		SELECT coalesce((SELECT wait FROM refused), 0), (SELECT count(*) FROM taken)`, keys, every, bursts).Scan(&wait, &taken)
+		SELECT coalesce((SELECT key FROM refused), ''), coalesce((SELECT wait FROM refused), 0), (SELECT count(*) FROM taken)`,
+		keys, every, bursts).Scan(&refusal.Key, &wait, &taken)
 	if err != nil {
-		return postgres.Fault(err)
+		return nil, postgres.Fault(err)
 	}
 	if taken == len(asks) {
-		return nil
+		return nil, nil
 	}
-	return Throttled(time.Duration(wait * float64(time.Second)))
+	refusal.Wait = time.Duration(wait * float64(time.Second))
+	return &refusal, nil
+}
+
+// Take moves allowances on by so many pieces, whether or not they hold them: for what
+// is known only when it has been used. Who has taken too much waits the longer.
+func (t Throttle) Take(ctx context.Context, pieces int64, asks ...Ask) error {
+	asks = slices.Clone(asks)
+	slices.SortFunc(asks, func(a, b Ask) int { return strings.Compare(a.Key, b.Key) })
+	keys, every, _ := columns(asks)
+	_, err := t.DB.Exec(postgres.AnyOfPool(ctx), `
+		INSERT INTO throttles AS t (key, until)
+		SELECT key, now() + make_interval(secs => every * $3)
+		FROM unnest($1::text[], $2::float8[]) AS a (key, every)
+		ORDER BY key
+		ON CONFLICT (key) DO UPDATE
+		SET until = greatest(t.until, now()) + (excluded.until - now())`, keys, every, pieces)
+	return postgres.Fault(err)
 }
 
 // GiveBack returns what Allow has taken, for what turned out to be no abuse.

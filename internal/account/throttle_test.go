@@ -104,3 +104,39 @@ func TestThrottleUnderConcurrency(t *testing.T) {
 		t.Errorf("%d of 20 were allowed", n)
 	}
 }
+
+// What is known only afterwards is taken afterwards: it may leave less than nothing,
+// which is waited for. A refusal says which of several allowances it was.
+func TestThrottleOfWhatWasUsed(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	throttle := account.Throttle{DB: pgtest.As(t, db, postgres.System)}
+	tokens := account.Ask{Key: account.ThrottleKey("tokens", "ann"), Rate: account.Rate{Burst: 100, Every: time.Second}}
+	requests := account.Ask{Key: account.ThrottleKey("requests", "ann"), Rate: account.Rate{Burst: 1000, Every: time.Second}}
+	try := func() *account.Refusal {
+		t.Helper()
+		refusal, err := throttle.Try(t.Context(), requests, tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return refusal
+	}
+	take := func(n int64) {
+		t.Helper()
+		if err := throttle.Take(t.Context(), n, tokens); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(98) // the first of all: there is no row yet
+	if r := try(); r != nil {
+		t.Fatalf("99 of 100: %+v", r)
+	}
+	take(50)
+	if r := try(); r == nil || r.Key != tokens.Key || r.Wait < 45*time.Second || r.Wait > 51*time.Second {
+		t.Errorf("149 of 100: %+v", r)
+	}
+	later(t, db, time.Minute)
+	if r := try(); r != nil {
+		t.Errorf("a minute later: %+v", r)
+	}
+}
