@@ -56,24 +56,34 @@ func (f *Fake) Complete(ctx context.Context, req Request) (Response, error) {
 	return resp, nil
 }
 
-// Stream implements Streamer: word by word, as the script's answer has them.
+// Stream implements Streamer: word by word, as the script's answer has them, then
+// the calls of tools.
 func (f *Fake) Stream(ctx context.Context, req Request, emit func(Piece) error) (Response, error) {
 	resp, err := f.Complete(ctx, req)
 	if err != nil {
 		return resp, err
 	}
-	sent := 0
+	said := Response{Model: resp.Model}
+	give := func(p Piece) error {
+		if err := ctx.Err(); err != nil {
+			return Interrupted(err)
+		}
+		return emit(p)
+	}
 	for word := range strings.SplitAfterSeq(resp.Text, " ") {
-		err := ctx.Err()
-		if err != nil {
-			err = Interrupted(err)
-		} else {
-			err = emit(Piece{Text: word})
+		if word == "" {
+			continue
 		}
-		if err != nil {
-			return Response{Text: resp.Text[:sent], Model: resp.Model}, err
+		if err := give(Piece{Text: word, Refusal: resp.Finish == Refusal}); err != nil {
+			return said, err
 		}
-		sent += len(word)
+		said.Text += word
+	}
+	for i, c := range resp.ToolCalls {
+		if err := give(Piece{ToolCalls: []ToolCallPiece{{Index: i, ID: c.ID, Name: c.Name, Arguments: c.Arguments}}}); err != nil {
+			return said, err
+		}
+		said.ToolCalls = append(said.ToolCalls, c)
 	}
 	return resp, nil
 }

@@ -10,7 +10,8 @@ import (
 
 func TestFake(t *testing.T) {
 	t.Parallel()
-	llmtest.Run(t, &llm.Fake{}, llm.Request{Messages: []llm.Message{{Role: llm.User, Text: "Hello"}}})
+	f := &llm.Fake{Answer: func(llm.Request) (llm.Response, error) { return llm.Response{Text: "Good day to you"}, nil }}
+	llmtest.RunStream(t, f, llm.Request{Messages: []llm.Message{{Role: llm.User, Text: "Hello"}}})
 }
 
 func TestFakeFails(t *testing.T) {

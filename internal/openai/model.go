@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	sdk "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/packages/param"
 	"github.com/openai/openai-go/v3/shared"
 
 	"lectern.dev/lectern/internal/fault"
@@ -21,14 +22,18 @@ func (m Model) Name() string { return m.config.Model }
 // Complete implements llm.Model. With a schema it asks for strict structured output.
 func (m Model) Complete(ctx context.Context, req llm.Request) (llm.Response, error) {
 	params := m.params(req)
-	answer, err := try(ctx, m.Server, func(ctx context.Context) (*sdk.ChatCompletion, error) {
+	answer, calls, err := try(ctx, m.Server, func(ctx context.Context) (*sdk.ChatCompletion, error) {
 		return m.chat.New(ctx, params)
 	})
-	if err != nil {
-		return llm.Response{}, err
+	resp := llm.Response{}
+	if err == nil {
+		resp, err = responseOf(answer, m.config.Model)
 	}
-	return responseOf(answer, m.config.Model)
+	resp.Tries = triesOf(calls)
+	return resp, err
 }
+
+func triesOf(calls int) llm.Tries { return llm.Tries{Calls: calls, Retries: max(0, calls-1)} }
 
 func (m Model) params(req llm.Request) sdk.ChatCompletionNewParams {
 	p := sdk.ChatCompletionNewParams{Model: m.config.Model, Messages: messages(req)}
@@ -45,7 +50,32 @@ func (m Model) params(req llm.Request) sdk.ChatCompletionNewParams {
 	case req.MaxTokens > 0:
 		p.MaxTokens = sdk.Int(int64(req.MaxTokens))
 	}
+	if extra := m.extra(req); len(extra) > 0 {
+		p.SetExtraFields(extra)
+	}
 	return p
+}
+
+// extra gives the further fields of a request. What the request says itself stands:
+// a field cannot put another conversation or another model in its place.
+func (m Model) extra(req llm.Request) map[string]any {
+	extra := map[string]any{}
+	for name, value := range req.Extra {
+		switch name {
+		case "model", "messages", "stream", "stream_options", "n":
+			continue
+		case "max_tokens", "max_completion_tokens":
+			if req.MaxTokens > 0 {
+				continue
+			}
+		case "response_format":
+			if req.Schema != nil {
+				continue
+			}
+		}
+		extra[name] = value
+	}
+	return extra
 }
 
 // messages puts the passages before the first words of the user, in a message of
@@ -58,17 +88,42 @@ func messages(req llm.Request) []sdk.ChatCompletionMessageParamUnion {
 			out = append(out, sdk.UserMessage(quoted))
 			quoted = ""
 		}
-		switch m.Role {
-		case llm.System:
-			out = append(out, sdk.SystemMessage(m.Text))
-		case llm.Assistant:
-			out = append(out, sdk.AssistantMessage(m.Text))
-		default:
-			out = append(out, sdk.UserMessage(m.Text))
-		}
+		out = append(out, message(m))
 	}
 	if quoted != "" {
 		out = append(out, sdk.UserMessage(quoted))
+	}
+	return out
+}
+
+func message(m llm.Message) sdk.ChatCompletionMessageParamUnion {
+	name := param.Opt[string]{}
+	if m.Name != "" {
+		name = sdk.String(m.Name)
+	}
+	var out sdk.ChatCompletionMessageParamUnion
+	switch m.Role {
+	case llm.System:
+		out = sdk.SystemMessage(m.Text)
+		out.OfSystem.Name = name
+	case llm.Assistant:
+		out = sdk.AssistantMessage(m.Text)
+		out.OfAssistant.Name = name
+		for _, c := range m.ToolCalls {
+			out.OfAssistant.ToolCalls = append(out.OfAssistant.ToolCalls, sdk.ChatCompletionMessageToolCallUnionParam{
+				OfFunction: &sdk.ChatCompletionMessageFunctionToolCallParam{
+					ID: c.ID, Function: sdk.ChatCompletionMessageFunctionToolCallFunctionParam{Name: c.Name, Arguments: c.Arguments},
+				},
+			})
+		}
+		if m.Text == "" && len(m.ToolCalls) > 0 { // servers want no text beside calls rather than an empty one
+			out.OfAssistant.Content = sdk.ChatCompletionAssistantMessageParamContentUnion{}
+		}
+	case llm.Tool:
+		out = sdk.ToolMessage(m.Text, m.ToolCallID)
+	default:
+		out = sdk.UserMessage(m.Text)
+		out.OfUser.Name = name
 	}
 	return out
 }
@@ -106,19 +161,26 @@ func responseOf(c *sdk.ChatCompletion, model string) (llm.Response, error) {
 	if c.Model != "" {
 		resp.Model = c.Model
 	}
+	for _, c := range choice.Message.ToolCalls {
+		resp.ToolCalls = append(resp.ToolCalls, llm.ToolCall{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments})
+	}
+	finish, known := finishes[choice.FinishReason]
 	switch {
 	case choice.Message.Refusal != "":
 		resp.Text, resp.Finish = choice.Message.Refusal, llm.Refusal
-	case choice.FinishReason == "content_filter":
-		resp.Finish = llm.Refusal
-	case choice.FinishReason == "length":
-		resp.Finish = llm.Length
-	case choice.FinishReason == "tool_calls":
-		resp.Finish = llm.ToolCalls
-	case choice.FinishReason == "stop":
-		resp.Finish = llm.Stop
+	case known:
+		resp.Finish = finish
 	default: // what it did is paid for
-		return resp, fault.New(fault.Unavailable, "The language model stopped in the middle of its answer.")
+		return resp, errUnfinished()
 	}
 	return resp, nil
+}
+
+// finishes are the reasons that the protocol knows.
+var finishes = map[string]llm.Finish{
+	"stop": llm.Stop, "length": llm.Length, "tool_calls": llm.ToolCalls, "content_filter": llm.Refusal,
+}
+
+func errUnfinished() error {
+	return llm.Used(fault.New(fault.Unavailable, "The language model stopped in the middle of its answer."))
 }

@@ -37,6 +37,7 @@ type Config struct {
 	SpeechModel string        // for speech; empty: gpt-4o-mini-tts
 	Voice       string        // for speech; empty: alloy
 	Wait        time.Duration // the longest pause before a request is repeated; 0: 20 s
+	Silence     time.Duration // how long a stream may say nothing, before its first byte or in its middle; 0: 90 s
 	Client      *http.Client  // nil: one of its own
 }
 
@@ -55,12 +56,13 @@ func New(c Config) (*Server, error) {
 	c.SpeechModel = cmp.Or(c.SpeechModel, DefaultSpeechModel)
 	c.Voice = cmp.Or(c.Voice, DefaultVoice)
 	c.Wait = cmp.Or(c.Wait, 20*time.Second)
+	c.Silence = cmp.Or(c.Silence, 90*time.Second)
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
 		return nil, fault.New(fault.Invalid, "The address of the language model is not a URL such as %s.", DefaultBaseURL)
 	}
 	if c.Client == nil {
-		c.Client = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+		c.Client = &http.Client{Transport: transport()}
 	}
 	// The services, not sdk.NewClient, which reads keys and headers from the environment.
 	options := []option.RequestOption{
@@ -73,6 +75,16 @@ func New(c Config) (*Server, error) {
 		options = append(options, option.WithAPIKey(c.APIKey))
 	}
 	return &Server{c, sdk.NewChatCompletionService(options...), sdk.NewAudioSpeechService(options...), base.Hostname()}, nil
+}
+
+// transport keeps connections for many streams. With HTTP/2, which it prefers, they
+// share a few; a connection that died without a word is found by its pings.
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns = 0 // no limit beside the one for the host: there is one host
+	t.MaxIdleConnsPerHost = 256
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}
+	return t
 }
 
 // ownTokenField tells whether the server wants max_completion_tokens, which OpenAI's

@@ -37,8 +37,8 @@ func connect(t *testing.T, s *openaitest.Server) *openai.Server {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	s := openaitest.New(t, openaitest.Reply{Text: "{}"})
-	llmtest.Run(t, openai.Model{Server: connect(t, s)}, hello)
+	s := openaitest.New(t, openaitest.Reply{Text: `{"a": 1, "b": [2, 3]}`})
+	llmtest.RunStream(t, openai.Model{Server: connect(t, s)}, hello)
 }
 
 func TestRequestOnTheWire(t *testing.T) {
@@ -156,17 +156,19 @@ func with(r openaitest.Reply, key, value string) openaitest.Reply {
 	return r
 }
 
+var once = llm.Tries{Calls: 1}
+
 func TestFinishAndUsage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		reply openaitest.Reply
 		want  llm.Response
 	}{
-		{openaitest.Reply{Text: "Hi"}, llm.Response{Text: "Hi", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Stop}},
-		{openaitest.Reply{Text: "H", Finish: "length"}, llm.Response{Text: "H", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Length}},
-		{openaitest.Reply{Refusal: "No."}, llm.Response{Text: "No.", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Refusal}},
-		{openaitest.Reply{Text: "x", Finish: "content_filter"}, llm.Response{Text: "x", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Refusal}},
-		{openaitest.Reply{Text: "Hi", NoUsage: true}, llm.Response{Text: "Hi", Model: "small", Finish: llm.Stop}},
+		{openaitest.Reply{Text: "Hi"}, llm.Response{Text: "Hi", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Stop, Tries: once}},
+		{openaitest.Reply{Text: "H", Finish: "length"}, llm.Response{Text: "H", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Length, Tries: once}},
+		{openaitest.Reply{Refusal: "No."}, llm.Response{Text: "No.", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Refusal, Tries: once}},
+		{openaitest.Reply{Text: "x", Finish: "content_filter"}, llm.Response{Text: "x", Model: "small", Usage: llm.Usage{Input: 11, Output: 7}, Finish: llm.Refusal, Tries: once}},
+		{openaitest.Reply{Text: "Hi", NoUsage: true}, llm.Response{Text: "Hi", Model: "small", Finish: llm.Stop, Tries: once}},
 	} {
 		got, err := openai.Model{Server: connect(t, openaitest.New(t, c.reply))}.Complete(t.Context(), hello)
 		if err != nil || !cmp.Equal(got, c.want) {

@@ -35,14 +35,15 @@ func bounded(req *http.Request, next option.MiddlewareNext) (*http.Response, err
 // try calls the server, at most three times. It repeats what a status says may work
 // later and what failed before the first byte of an answer: after it, the answer
 // is paid for (llm.Used), and whoever asked decides. A longer wait than Config.Wait is left to
-// the caller's queue, which costs nothing while it waits.
-func try[T any](ctx context.Context, s *Server, call func(ctx context.Context) (T, error)) (out T, err error) {
+// the caller's queue, which costs nothing while it waits. Calls is how many were made.
+func try[T any](ctx context.Context, s *Server, call func(ctx context.Context) (T, error)) (out T, calls int, err error) {
 	for n := range tries {
+		calls = n + 1
 		var answered atomic.Bool
 		traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { answered.Store(true) }})
 		out, err = call(traced)
 		if err == nil {
-			return out, nil
+			return out, calls, nil
 		}
 		err = s.faultOf(ctx, err)
 		status, again := statusOf(err)
@@ -50,22 +51,22 @@ func try[T any](ctx context.Context, s *Server, call func(ctx context.Context) (
 			err = llm.Used(err)
 		}
 		if ctx.Err() != nil || !fault.Is(err, fault.Unavailable) || !again && (status != 0 || answered.Load()) {
-			return out, err
+			return out, calls, err
 		}
 		pause := time.Duration(float64(500*time.Millisecond<<n) * (0.5 + rand.Float64()))
 		if e, ok := errors.AsType[*fault.Error](err); ok && e.RetryAfter > 0 {
 			pause = e.RetryAfter
 		}
 		if pause > s.config.Wait || n == tries-1 {
-			return out, err
+			return out, calls, err
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return out, llm.Interrupted(ctx.Err())
+			return out, calls, llm.Interrupted(ctx.Err())
 		}
 	}
-	return out, err
+	return out, calls, err
 }
 
 // statusOf gives the HTTP status behind an error, and whether it asks to come again.

@@ -30,7 +30,7 @@ func (s Speaker) Speak(ctx context.Context, req speech.Request) (speech.Audio, e
 	if n := utf8.RuneCountInString(req.Text); n == 0 || n > longestInput {
 		return speech.Audio{}, fault.New(fault.Invalid, "A sentence to be spoken must have 1 to %d characters; this one has %d.", longestInput, n)
 	}
-	sound, err := try(ctx, s.Server, func(ctx context.Context) ([]byte, error) {
+	sound, _, err := try(ctx, s.Server, func(ctx context.Context) ([]byte, error) {
 		resp, err := s.speech.New(ctx, sdk.AudioSpeechNewParams{
 			Input: req.Text, Model: s.config.SpeechModel,
 			Voice:          sdk.AudioSpeechNewParamsVoiceUnion{OfString: sdk.String(s.config.Voice)},

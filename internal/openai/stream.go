@@ -1,13 +1,140 @@
 package openai
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
 
+	sdk "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+	"github.com/tmaxmax/go-sse"
+
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 )
 
-// Stream implements llm.Streamer.
+const (
+	maxEvent = 1 << 20               // bytes of one event
+	goodbye  = 50 * time.Millisecond // for the end of a body whose last event is there
+)
+
+// errSilent is why a call ends whose server says nothing for longer than Config.Silence.
+var errSilent = errors.New("the server was silent for too long")
+
+// Stream implements llm.Streamer. The answer is whole only when the server has sent
+// both a finish reason and [DONE]: with one of them alone nobody knows whether a
+// proxy between has cut the rest.
+//
+// It is repeated as try does. A server that has taken the request and says nothing
+// may be at work, so it is not asked a second time.
 func (m Model) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece) error) (llm.Response, error) {
-	return llm.Response{}, errors.New("not yet")
+	listening, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	quiet := time.AfterFunc(m.config.Silence, func() { cancel(errSilent) })
+	defer quiet.Stop()
+
+	body, calls, err := try(listening, m.Server, m.opening(req, quiet))
+	if err == nil {
+		defer body.Close()
+	}
+	a := answer{emit: emit, resp: llm.Response{Model: m.config.Model, Tries: triesOf(calls)}}
+	switch {
+	case err == nil:
+		err = a.read(listening, &hearing{body, quiet, m.config.Silence})
+		if err == nil {
+			quiet.Reset(goodbye)
+			_, _ = io.CopyN(io.Discard, body, 512) // read to its end, the connection can be used again
+		} else {
+			err = llm.Used(m.reason(ctx, listening, err))
+		}
+	case context.Cause(listening) == errSilent:
+		err = llm.Used(m.reason(ctx, listening, err))
+	}
+	return a.response(), err
+}
+
+// opening makes the call that returns when the answer begins.
+func (m Model) opening(req llm.Request, quiet *time.Timer) func(ctx context.Context) (io.ReadCloser, error) {
+	params := m.params(req)
+	params.StreamOptions = sdk.ChatCompletionStreamOptionsParam{IncludeUsage: sdk.Bool(true)}
+	return func(ctx context.Context) (io.ReadCloser, error) {
+		quiet.Reset(m.config.Silence)
+		defer quiet.Stop()
+		var resp *http.Response
+		_, err := m.chat.New(ctx, params,
+			option.WithJSONSet("stream", true),
+			option.WithHeader("Accept", "text/event-stream"),
+			option.WithHeader("Accept-Encoding", "identity"), // what compresses also collects
+			option.WithResponseBodyInto(&resp))
+		if err != nil {
+			return nil, err
+		}
+		if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/event-stream" {
+			said, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+			_ = resp.Body.Close()
+			return nil, fault.Wrap(fault.Unavailable, errors.New(kind+": "+string(said)), "The server at %s does not answer with a stream.", m.host)
+		}
+		return resp.Body, nil
+	}
+}
+
+// reason gives the failure of a stream its kind and a sentence for people.
+func (m Model) reason(ctx, listening context.Context, err error) error {
+	if said, ok := err.(refused); ok {
+		return said.error
+	}
+	switch {
+	case ctx.Err() != nil:
+		return llm.Interrupted(ctx.Err())
+	case context.Cause(listening) == errSilent:
+		return fault.Wrap(fault.Unavailable, errSilent, "The language model said nothing for too long.")
+	case errors.Is(err, bufio.ErrTooLong):
+		return fault.Wrap(fault.Unavailable, err, "The language model sent far too much at once.")
+	}
+	return m.faultOf(ctx, err)
+}
+
+// hearing reads a body, and lets the timer run while nothing comes.
+type hearing struct {
+	body    io.Reader
+	quiet   *time.Timer
+	silence time.Duration
+}
+
+func (h *hearing) Read(p []byte) (int, error) {
+	h.quiet.Reset(h.silence)
+	defer h.quiet.Stop()
+	return h.body.Read(p)
+}
+
+// read takes the events of an answer until it is done.
+// https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+func (a *answer) read(ctx context.Context, body io.Reader) error {
+	// Some servers leave out the line breaks behind their last event.
+	ended := io.MultiReader(body, strings.NewReader("\n\n"))
+	for event, err := range sse.Read(ended, &sse.ReadConfig{MaxEventSize: maxEvent}) {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil { // several events may have come at once
+			return ctx.Err()
+		}
+		switch {
+		case event.Data == "[DONE]":
+			return a.end()
+		case event.Type == "error":
+			return failed([]byte(event.Data))
+		case event.Data == "":
+			continue
+		}
+		if err := a.take(event.Data); err != nil {
+			return err
+		}
+	}
+	return errUnfinished()
 }
