@@ -77,6 +77,7 @@ var house = map[string]room{
 	"internal/gcp/tasks":              {may: []string{"internal/fault", "internal/queue"}},
 	"internal/gcp/firestore":          {may: []string{"internal/fault", "internal/live"}},
 	"internal/gcp/secretmanager":      {},
+	"internal/gcp/telemetry":          {},
 	"internal/gcp/dispatch":           {bare: true},
 	"internal/gcp/issuer":             {bare: true},
 	"internal/gcp/gcs/emulator":       {may: []string{"internal/gcp/gcs"}},
@@ -107,7 +108,7 @@ var vendors = map[string]string{
 
 // wing are the packages that bring a vendor's weight into a program.
 var wing = []string{
-	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/secretmanager",
+	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/secretmanager", "internal/gcp/telemetry",
 	"internal/openai", "internal/offline", "internal/espeak", "internal/ffmpeg", "internal/smtp",
 }
 
