@@ -1,9 +1,12 @@
 package chat
 
 import (
+	"errors"
+
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 )
 
 // Config is what chat reads from its environment. Without OPENAI_API_KEY and
@@ -17,6 +20,7 @@ type Config struct {
 	Front          edge.Front
 	Budget         budget.Settings
 	Limits         Limits
+	Telemetry      telemetry.Settings
 }
 
 // Models say who answers.
@@ -29,8 +33,24 @@ type Models struct {
 	BackupModel   string `env:"BACKUP_MODEL"`    // who answers when the first cannot
 }
 
-// Limits say how much may be asked at once; 0: any amount.
+// Limits say how much may be asked; 0: any amount. What one person may does not bind
+// an API credential, behind which there may be many: its organisation's limits do.
 type Limits struct {
-	AnswersPerUser         int `env:"CHAT_ANSWERS_PER_USER, default=5"`           // answers that are being made for one person or API credential at once; 0: any number
-	AnswersPerOrganization int `env:"CHAT_ANSWERS_PER_ORGANIZATION, default=200"` // answers that are being made for an organisation at once; 0: any number
+	AnswersPerUser                   int `env:"CHAT_ANSWERS_PER_USER, default=5"`                       // answers that are being made for one person at once; 0: any number
+	AnswersPerOrganization           int `env:"CHAT_ANSWERS_PER_ORGANIZATION, default=200"`             // answers that are being made for an organisation at once; 0: any number
+	RequestsPerMinutePerUser         int `env:"CHAT_REQUESTS_PER_MINUTE_PER_USER, default=30"`          // how often one person may ask for an answer within a minute; 0: as often as they like
+	RequestsPerMinutePerOrganization int `env:"CHAT_REQUESTS_PER_MINUTE_PER_ORGANIZATION, default=600"` // how often an organisation may ask for an answer within a minute; 0: as often as it likes
+	TokensPerDayPerUser              int `env:"CHAT_TOKENS_PER_DAY_PER_USER, default=1000000"`          // tokens, of questions and answers, that one person may use in a day; they come back little by little; 0: any number
+	TokensPerDayPerOrganization      int `env:"CHAT_TOKENS_PER_DAY_PER_ORGANIZATION, default=50000000"` // tokens that an organisation may use in a day; they come back little by little; 0: any number
+	StreamsPerUser                   int `env:"CHAT_STREAMS_PER_USER, default=20"`                      // streams that one person may have open at once in each process; 0: any number
+	StreamsPerOrganization           int `env:"CHAT_STREAMS_PER_ORGANIZATION, default=500"`             // streams that an organisation may have open at once in each process; 0: any number
+}
+
+// check says what is wrong with them.
+func (l Limits) check() error {
+	if min(l.AnswersPerUser, l.AnswersPerOrganization, l.RequestsPerMinutePerUser, l.RequestsPerMinutePerOrganization,
+		l.TokensPerDayPerUser, l.TokensPerDayPerOrganization, l.StreamsPerUser, l.StreamsPerOrganization) < 0 {
+		return errors.New("a limit of CHAT_… is negative; 0 is none")
+	}
+	return nil
 }

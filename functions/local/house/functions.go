@@ -17,7 +17,6 @@ import (
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
-	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/ffmpeg"
@@ -72,8 +71,10 @@ func (h *House) talking(f *functions, ledger *budget.Ledger, hasher *account.Has
 	if err != nil {
 		return err
 	}
-	tutor := conversation.New(conversation.Parts{DB: h.tenants, Relay: relay.New(relay.Options{DB: h.pool}), Model: model, Afford: ledger.Afford})
-	f.chat = chat.New(chat.Deps{DB: h.tenants, Tutor: tutor, Model: model, Gate: access.New(h.tenants, h.tokens, hasher), Front: front})
+	f.chat = chat.New(chat.Deps{
+		DB: h.tenants, System: h.pool, Relay: relay.New(relay.Options{DB: h.pool}), Model: model, Afford: ledger.Afford,
+		Limits: h.models.Chat, Gate: access.New(h.tenants, h.tokens, hasher), Front: front,
+	})
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Models struct {
 	HardMicros  int64  `env:"BUDGET_HARD_MICROS, default=100000000"` // the most that an organisation may spend in a month, in millionths of a US dollar
 	CallsPerJob int64  `env:"BUDGET_CALLS_PER_JOB, default=500"`     // how often one job may ask a language model
 	Limits      courses.Limits
+	Chat        chat.Limits
 }
 
 func (m Models) writer(ledger *budget.Ledger) (llm.Model, error) {
