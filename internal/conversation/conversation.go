@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/llm"
 )
@@ -123,7 +124,7 @@ type Task struct {
 	BuiltIn      bool      `json:"built_in"`
 	Title        string    `json:"title"`
 	Instructions string    `json:"instructions"`
-	CreatedAt    time.Time `json:"created_at"`
+	CreatedAt    time.Time `json:"created_at,omitzero" doc:"absent for a built-in one"`
 }
 
 // Memory is something that is remembered of a learner between sessions.
@@ -158,10 +159,14 @@ type Turn struct {
 	Task             Task
 	Summary          *Summary  // of the branch before History
 	History          []Message // the branch before Question, oldest first
-	Continues        *Message  // the interrupted answer that this one goes on with
+	Continues        *Message  // the interrupted answer that this one goes on with; its Content is all that there is of the answer, also what came before an earlier interruption
 	ParentCheckpoint string
 	// Again says that the message had been sent before: Answer is the one it got then, which may have ended.
 	Again bool
+
+	who        account.Principal // whose session it is
+	producer   string            // which process makes the answer
+	checkpoint string            // the id that the turn's checkpoint will have
 }
 
 // Outcome is how an answer ended.

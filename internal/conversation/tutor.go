@@ -33,10 +33,13 @@ type Limits struct {
 }
 
 // Tutor answers messages. Answers go on when who asked has gone.
-type Tutor struct{ p Parts }
+type Tutor struct {
+	p         Parts
+	summaries summarizer
+}
 
 // New makes a tutor.
-func New(p Parts) *Tutor { return &Tutor{p} }
+func New(p Parts) *Tutor { return &Tutor{p: p} }
 
 // Report is what is said of one turn, for operators.
 type Report struct {

@@ -1,0 +1,366 @@
+package conversation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation/relay"
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/id"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// opened is what beginTurn found and did.
+type opened struct {
+	verdict string
+	running string // the answer that is being made in the session
+	same    bool   // the message that was sent before says the same and stands at the same place
+}
+
+// open begins a turn: it stores the question and the row of its answer, and reads what
+// the model is to be shown, in one round trip and one commit, and with the same work
+// in a session's first turn and its thousandth. Producer is the process that makes
+// the answer, model whose tokenizer counts.
+//
+// Beside those of the database it gives Invalid for a prompt that makes no sense,
+// NotFound for another's session, Conflict for a message whose id said something
+// else before, *Busy while another answer is being made in the session, and Exhausted
+// when too many are being made at once.
+func open(ctx context.Context, db postgres.Beginner, p account.Principal, session string, in Prompt, producer string, limits Limits, model string) (Turn, error) {
+	if err := in.check(); err != nil {
+		return Turn{}, err
+	}
+	question, answer := cmp.Or(in.ID, id.New(id.Message)), id.New(id.Message)
+	ensured := false
+	for range 10 {
+		o, turn, err := openOnce(ctx, db, p, session, in, question, answer, producer, limits, countTokens(model, in.Content))
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && slices.Contains([]string{uniqueViolation, foreignKeyViolation, "40001", "40P01"}, pg.Code) {
+			continue // somebody else was quicker by a moment; now it can be seen
+		}
+		switch {
+		case err != nil:
+			return Turn{}, postgres.Fault(err)
+		case o.verdict == "task" && !ensured:
+			if err := ensureTasks(ctx, db, p.Organization); err != nil {
+				return Turn{}, err
+			}
+			ensured = true
+			continue
+		case o.verdict == "opened" || o.verdict == "again" && o.same:
+			turn.Again = o.verdict == "again"
+			turn.producer, turn.checkpoint = producer, id.New(id.Checkpoint)
+			return turn, nil
+		}
+		return Turn{}, o.refusal(in, limits)
+	}
+	return Turn{}, postgres.ErrAgain
+}
+
+const foreignKeyViolation = "23503"
+
+// check says Invalid where a prompt makes no sense whatever is in the session.
+func (in Prompt) check() error {
+	switch {
+	case in.ID != "" && (!clientID.MatchString(in.ID) || in.ID == Root):
+		return wrong("id", "must have 1 to 64 letters, digits, hyphens and underscores")
+	case in.ID != "" && in.Content == "":
+		return wrong("id", "names a new message, and there is no content")
+	case in.Replay != nil && in.Content != "":
+		return wrong("content", "must be absent where a checkpoint is replayed")
+	case in.Content == "" && in.Parent == Root:
+		return wrong("content", "must not be empty")
+	case in.Content == "":
+		return nil
+	}
+	return checkText("content", in.Content, 1, MaxContent)
+}
+
+// refusal puts into words why no turn was begun.
+func (o opened) refusal(in Prompt, limits Limits) error {
+	switch o.verdict {
+	case "session":
+		return fault.New(fault.NotFound, "There is no such session.")
+	case "again":
+		return fault.New(fault.Conflict, "A message with the id %s was sent before, and it was another one. Give every message an id of its own.", in.ID)
+	case "busy":
+		e := fault.New(fault.Conflict, "Another answer is being made in this session. Wait until it is done, or stop it.")
+		e.Fields = []fault.Field{{Location: "session.answering", Message: o.running}}
+		return &Busy{e, o.running}
+	case "checkpoint":
+		return fault.New(fault.NotFound, "There is no such checkpoint.")
+	case "parent":
+		return wrong("parent", "names no message of this session")
+	case "empty":
+		return wrong("content", "must not be empty")
+	case "whole":
+		return fault.New(fault.Conflict, "This answer is whole: there is nothing to go on with. For another one, name the message that it answers.")
+	case "unanswered":
+		return wrong("parent", "names a question; a message follows an answer. To put a question otherwise, name the parent of the first one")
+	case "task":
+		return noTask(cmp.Or(in.Task, "the session's"))
+	case "yours":
+		return fault.New(fault.Exhausted,
+			"You already have %d answers being made, as many as one person may have at once. Wait until one is done, or stop it.", limits.AnswersPerUser)
+	case "theirs":
+		return fault.New(fault.Exhausted,
+			"Your organization already has %d answers being made, as many as it may have at once. Wait until one is done.", limits.AnswersPerOrganization)
+	}
+	return errors.New("conversation: a turn ended as " + o.verdict)
+}
+
+// beginTurn stores a question and the row of its answer, or says why it does not.
+//
+//	$1 organization, $2 user, $3 session
+//	$4 the question's id, $5 its text ('': another answer to $6, or the rest of it), $6 parent ('': the newest)
+//	$7 task ('': the session's), $8 the answer's id, $9 producer, $10 checkpoint to replay ('': none)
+//	$11 and $12 how many answers a person and the organization may have at once (0: any number)
+//	$13 tokens of the text, $14 and $15 names and versions of the built-in tasks
+//
+// An answer that failed has nothing to go on with: another one to its own parent is
+// meant. Own tasks of an organization keep their names, whatever is built in later.
+const beginTurn = `
+	WITH s AS (
+		SELECT session_id, task
+		FROM sessions
+		WHERE organization_id = $1 AND user_id = $2 AND session_id = $3),
+	known AS (
+		SELECT m.role = 'user' AND m.content = $5 AND ($6 = '' OR $6 = coalesce(m.parent_id, '` + Root + `')) AS same
+		FROM s
+		JOIN messages m USING (session_id)
+		WHERE m.organization_id = $1 AND m.message_id = $4),
+	running AS (
+		SELECT m.message_id
+		FROM s
+		JOIN messages m USING (session_id)
+		WHERE m.organization_id = $1 AND m.state = 'streaming'),
+	replayed AS (
+		SELECT c.task_id, m.parent_id
+		FROM s
+		JOIN checkpoints c USING (session_id)
+		JOIN messages m USING (session_id, message_id)
+		WHERE c.organization_id = $1 AND m.organization_id = $1 AND c.checkpoint_id = $10),
+	named AS (
+		SELECT m.message_id, m.parent_id, m.state
+		FROM s
+		JOIN messages m USING (session_id)
+		WHERE m.organization_id = $1 AND m.message_id = CASE
+			WHEN $10 <> '' THEN (SELECT parent_id FROM replayed)
+			WHEN $6 <> '' THEN $6
+			ELSE (SELECT n.message_id FROM messages n WHERE n.organization_id = $1 AND n.session_id = $3 ORDER BY n.ordinal DESC LIMIT 1) END),
+	parent AS (
+		SELECT m.message_id, m.role, m.task_id, m.state IN ('stopped', 'interrupted') OR m.finish = 'length' AS open_ended
+		FROM named n
+		JOIN messages m ON m.organization_id = $1 AND m.session_id = $3
+			AND m.message_id = CASE WHEN $5 = '' AND n.state = 'failed' THEN n.parent_id ELSE n.message_id END),
+	task AS (
+		SELECT t.task_id
+		FROM tasks t
+		WHERE t.organization_id = $1 AND t.task_id = coalesce(
+			(SELECT task_id FROM replayed),
+			CASE WHEN $7 LIKE '%@%' THEN $7 END,
+			(SELECT task_id FROM parent WHERE $5 = '' AND $7 = ''),
+			(SELECT n.task_id
+				FROM tasks n
+				WHERE n.organization_id = $1 AND n.task = coalesce(nullif($7, ''), (SELECT s.task FROM s))
+					AND (NOT n.built_in OR n.version >= coalesce((SELECT b.version FROM unnest($14::text[], $15::bigint[]) AS b (name, version) WHERE b.name = n.task), 0))
+				ORDER BY n.version DESC
+				LIMIT 1))),
+	crowd AS (
+		SELECT count(*) FILTER (WHERE o.user_id = $2) AS yours, count(*) AS theirs
+		FROM messages m
+		JOIN sessions o USING (session_id)
+		WHERE m.organization_id = $1 AND o.organization_id = $1 AND m.state = 'streaming'),
+	verdict AS (
+		SELECT CASE
+			WHEN NOT EXISTS (SELECT FROM s) THEN 'session'
+			WHEN EXISTS (SELECT FROM known) THEN 'again'
+			WHEN EXISTS (SELECT FROM running) THEN 'busy'
+			WHEN $10 <> '' AND NOT EXISTS (SELECT FROM replayed) THEN 'checkpoint'
+			WHEN $10 = '' AND $6 NOT IN ('', '` + Root + `') AND NOT EXISTS (SELECT FROM named) THEN 'parent'
+			WHEN $5 = '' AND NOT EXISTS (SELECT FROM parent) THEN 'empty'
+			WHEN $5 = '' AND EXISTS (SELECT FROM parent WHERE role = 'assistant' AND open_ended IS NOT TRUE) THEN 'whole'
+			WHEN $5 <> '' AND EXISTS (SELECT FROM parent WHERE role = 'user') THEN 'unanswered'
+			WHEN NOT EXISTS (SELECT FROM task) THEN 'task'
+			WHEN $11 > 0 AND (SELECT yours FROM crowd) >= $11 THEN 'yours'
+			WHEN $12 > 0 AND (SELECT theirs FROM crowd) >= $12 THEN 'theirs'
+			ELSE 'opened' END AS verdict),
+	added AS (
+		INSERT INTO messages (session_id, message_id, organization_id, parent_id, role, task_id, state, content, tokens, producer_id)
+		SELECT $3, n.message_id, $1, n.parent_id, n.role, (SELECT task_id FROM task), n.state, n.content, n.tokens, n.producer_id
+		FROM (VALUES
+			(1, $4, (SELECT message_id FROM parent), 'user', 'complete', $5, $13::bigint, NULL),
+			(2, $8, CASE WHEN $5 = '' THEN (SELECT message_id FROM parent) ELSE $4 END, 'assistant', 'streaming', '', 0, $9)
+		) AS n (place, message_id, parent_id, role, state, content, tokens, producer_id)
+		WHERE (SELECT verdict FROM verdict) = 'opened' AND (n.place = 2 OR $5 <> '')
+		ORDER BY n.place)
+	SELECT (SELECT verdict FROM verdict), coalesce((SELECT message_id FROM running), ''), coalesce((SELECT same FROM known), false)`
+
+// openOnce tries to begin a turn. The batch is one transaction: what is refused by an
+// index leaves nothing behind. Those of an organization that has limits come one
+// after the other, so that two at once cannot both be the last.
+func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, session string, in Prompt, question, answer, producer string, limits Limits, tokens int64) (opened, Turn, error) {
+	var o opened
+	replay := ""
+	if in.Replay != nil {
+		replay = in.Replay.ID
+	}
+	var names []string
+	var versions []int64
+	for _, t := range builtIn() {
+		names, versions = append(names, t.Name), append(versions, t.Version)
+	}
+	b := new(pgx.Batch)
+	if limits.AnswersPerUser > 0 || limits.AnswersPerOrganization > 0 {
+		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('answers of ' || $1, 0))`, p.Organization)
+	}
+	b.Queue(beginTurn, p.Organization, p.User, session, question, in.Content, in.Parent, in.Task, answer, producer, replay,
+		limits.AnswersPerUser, limits.AnswersPerOrganization, tokens, names, versions).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&o.verdict, &o.running, &o.same) })
+	var turn Turn
+	turn.queue(b, p, session, answer, question, replay)
+	err := db.SendBatch(ctx, b).Close()
+	return o, turn, err
+}
+
+// load reads the turn of an answer that is there already, for who goes on with it.
+func load(ctx context.Context, q postgres.Querier, p account.Principal, session, answer, producer string) (Turn, error) {
+	b := new(pgx.Batch)
+	t := Turn{producer: producer, checkpoint: id.New(id.Checkpoint)}
+	t.queue(b, p, session, answer, "", "")
+	if err := q.SendBatch(ctx, b).Close(); err != nil {
+		return Turn{}, postgres.Fault(err)
+	}
+	if t.Answer.ID == "" {
+		return Turn{}, fault.New(fault.NotFound, "There is no such message.")
+	}
+	return t, nil
+}
+
+// queue has a batch read the turn of an answer or, where that is not there, of the
+// first one that a question got; nothing when neither is there.
+func (t *Turn) queue(b *pgx.Batch, p account.Principal, session, answer, question, replay string) {
+	t.who = p
+	b.Queue(selectSession, p.Organization, p.User, session).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, scanSession)
+		if len(found) > 0 {
+			t.Session = found[0]
+		}
+		return err
+	})
+	b.Queue(selectBranch, p.Organization, p.User, session, answer, question, replay, maxShown, maxShownBytes).Query(func(rows pgx.Rows) error {
+		found, err := scanBranch(rows)
+		if err == nil && len(found.messages) > 0 {
+			t.take(found)
+		}
+		return err
+	})
+	b.Queue(`
+		SELECT `+taskColumns+`
+		FROM messages m
+		JOIN tasks t USING (organization_id, task_id)
+		WHERE m.organization_id = $1 AND m.session_id = $2 AND m.message_id IN ($3, $4)
+		ORDER BY m.role
+		LIMIT 1`, p.Organization, session, answer, question).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, scanTask)
+		if len(found) > 0 && t.Session.ID != "" {
+			t.Task = found[0]
+		}
+		return err
+	})
+}
+
+// take sorts a branch, newest first, into what it is of a turn.
+func (t *Turn) take(b branch) {
+	t.Answer, t.Summary, t.ParentCheckpoint = b.messages[0], b.summary, b.checkpoint
+	before := b.messages[1:]
+	for i, m := range before {
+		if m.Role == User {
+			t.Question = m
+			t.History = slices.Clone(before[i+1:])
+			slices.Reverse(t.History)
+			before = before[:i]
+			break
+		}
+	}
+	if len(before) > 0 {
+		t.Continues = new(before[0])
+		var all strings.Builder
+		for _, part := range slices.Backward(before) {
+			all.WriteString(part.Content)
+		}
+		t.Continues.Content = all.String()
+	}
+}
+
+// finish stores how an answer ended, with a checkpoint, in one commit, and gives the
+// message as it stands from now on. Conflict, with relay.ErrLost in the chain: the
+// answer is not this process's any more, or it was deleted. Repeated after a failure
+// that left open whether it was done, it does no more than is left to do.
+func finish(ctx context.Context, db postgres.Querier, t Turn, o Outcome) (Message, error) {
+	var summary, ttfb any
+	if t.Summary != nil {
+		summary = t.Summary.Message
+	}
+	if o.TTFB > 0 {
+		ttfb = max(1, o.TTFB.Milliseconds())
+	}
+	for i := range o.Citations {
+		o.Citations[i].Quote = storable(o.Citations[i].Quote)
+	}
+	citations, quiz := any(nil), any(nil)
+	if len(o.Citations) > 0 {
+		citations = o.Citations
+	}
+	if o.Quiz != nil {
+		quiz = o.Quiz
+	}
+	rows, err := db.Query(ctx, `
+		WITH m AS (
+			UPDATE messages
+			SET state = $5, content = $6, citations = $7, quiz = $8, problem = nullif($9, ''), model = nullif($10, ''), finish = nullif($11, ''),
+				input_tokens = $12, output_tokens = $13, tokens = $14, ttfb_ms = $15, events = $16, finished_at = now()
+			WHERE organization_id = $1 AND session_id = $2 AND message_id = $3 AND state = 'streaming' AND producer_id = $4
+			RETURNING *),
+		kept AS (
+			INSERT INTO checkpoints (session_id, checkpoint_id, organization_id, parent_id, message_id, summary_id, task_id, model, prompt_version)
+			SELECT session_id, $17, organization_id, nullif($18, ''), message_id, $19, task_id, $10, $20
+			FROM m)
+		SELECT `+messageColumns+` FROM m`,
+		t.who.Organization, t.Session.ID, t.Answer.ID, t.producer,
+		o.State, storable(o.Content), citations, quiz, storable(o.Problem), storable(o.Model), o.Finish,
+		o.Usage.Input, o.Usage.Output, o.Tokens, ttfb, o.Events, t.checkpoint, t.ParentCheckpoint, summary, o.PromptVersion)
+	if err != nil {
+		return Message{}, postgres.Fault(err)
+	}
+	m, err := pgx.CollectExactlyOneRow(rows, scanMessage)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return m, postgres.Fault(err)
+	}
+	return finished(ctx, db, t)
+}
+
+// finished reads the answer of a turn whose checkpoint is there: an earlier finish
+// got through without our hearing of it.
+func finished(ctx context.Context, q postgres.Querier, t Turn) (Message, error) {
+	rows, err := q.Query(ctx, `
+		SELECT `+messageColumns+`
+		FROM checkpoints c
+		JOIN messages m USING (session_id, message_id)
+		WHERE c.organization_id = $1 AND m.organization_id = $1 AND c.session_id = $2 AND c.message_id = $3 AND c.checkpoint_id = $4`,
+		t.who.Organization, t.Session.ID, t.Answer.ID, t.checkpoint)
+	if err != nil {
+		return Message{}, postgres.Fault(err)
+	}
+	m, err := pgx.CollectExactlyOneRow(rows, scanMessage)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Message{}, fault.Wrap(fault.Conflict, relay.ErrLost, "The answer was ended elsewhere, or deleted.")
+	}
+	return m, postgres.Fault(err)
+}
