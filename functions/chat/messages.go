@@ -9,8 +9,30 @@ import (
 	"lectern.dev/lectern/internal/fault"
 )
 
-type BySession struct {
-	Session string `path:"session" maxLength:"64" example:"ses_06fz3qk8v0g1m2n4p5r6s7t8"`
+type listMessages struct {
+	BySession
+	Page
+}
+
+func (s *server) listMessages(ctx context.Context, in *listMessages) (*listed[conversation.Message], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(conversation.Messages(ctx, s.DB, p, in.Session, in.Cursor, in.Limit))
+}
+
+type ByMessage struct {
+	BySession
+	Message string `path:"message" maxLength:"64" example:"msg_06fz3qk8v0g1m2n4p5r6s7t8"`
+}
+
+func (s *server) getMessage(ctx context.Context, in *ByMessage) (*single[conversation.Message], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return oneOf(conversation.GetMessage(ctx, s.DB, p, in.Session, in.Message))
 }
 
 // newMessage is what a person sends.

@@ -1,0 +1,66 @@
+package chat
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation"
+	"lectern.dev/lectern/internal/edge"
+)
+
+type ByCheckpoint struct {
+	BySession
+	Checkpoint string `path:"checkpoint" maxLength:"64" example:"ckp_06fz3qk8v0g1m2n4p5r6s7t8"`
+}
+
+func (s *server) listCheckpoints(ctx context.Context, in *listMessages) (*listed[conversation.Checkpoint], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(conversation.Checkpoints(ctx, s.DB, p, in.Session, in.Cursor, in.Limit))
+}
+
+func (s *server) getCheckpoint(ctx context.Context, in *ByCheckpoint) (*single[conversation.Snapshot], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return oneOf(conversation.StateAt(ctx, s.DB, p, in.Session, in.Checkpoint))
+}
+
+func (s *server) replayCheckpoint(ctx context.Context, in *ByCheckpoint) (edge.Producer, error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	then, err := conversation.StateAt(ctx, s.DB, p, in.Session, in.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := conversation.GetMessage(ctx, s.DB, p, in.Session, then.Checkpoint.Message)
+	if err != nil {
+		return nil, err
+	}
+	return s.ask(ctx, in.Session, conversation.Prompt{Parent: answer.Parent, Replay: &then.Checkpoint})
+}
+
+type forkCheckpoint struct {
+	ByCheckpoint
+	Keyed
+	Body *struct {
+		Title string `json:"title,omitempty" maxLength:"200" doc:"absent: the session's"`
+	} `required:"false"`
+}
+
+func (s *server) forkCheckpoint(ctx context.Context, in *forkCheckpoint) (*made[conversation.Session], error) {
+	title := ""
+	if in.Body != nil {
+		title = in.Body.Title
+	}
+	return write(ctx, s, "fork-checkpoint", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
+		return begun(conversation.Fork(ctx, tx, p, in.Session, in.Checkpoint, title))
+	})
+}

@@ -1,0 +1,88 @@
+package chat
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation"
+)
+
+type BySession struct {
+	Session string `path:"session" maxLength:"64" example:"ses_06fz3qk8v0g1m2n4p5r6s7t8"`
+}
+
+type listSessions struct {
+	Page
+	Course string `query:"course" maxLength:"64" doc:"only those beside this course"`
+}
+
+func (s *server) listSessions(ctx context.Context, in *listSessions) (*listed[conversation.Session], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(conversation.ListSessions(ctx, s.DB, p, in.Course, in.Cursor, in.Limit))
+}
+
+// newSession is what a session is begun with.
+type newSession struct {
+	Course string `json:"course,omitempty" maxLength:"64" doc:"whose material the answers rest on"`
+	Lesson string `json:"lesson,omitempty" maxLength:"64" doc:"beside which it stands; its course is the session's"`
+	Task   string `json:"task,omitempty" maxLength:"64" doc:"what messages are answered by that name no task; absent: tutor"`
+	Title  string `json:"title,omitempty" maxLength:"200"`
+}
+
+type createSession struct {
+	Keyed
+	Body newSession
+}
+
+func (s *server) createSession(ctx context.Context, in *createSession) (*made[conversation.Session], error) {
+	return write(ctx, s, "create-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
+		return begun(conversation.CreateSession(ctx, tx, p, conversation.NewSession{
+			CourseID: in.Body.Course, LessonID: in.Body.Lesson, Task: in.Body.Task, Title: in.Body.Title,
+		}))
+	})
+}
+
+func begun(session conversation.Session, err error) (*made[conversation.Session], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &made[conversation.Session]{Location: "/v1/chat/sessions/" + session.ID, Body: session}, nil
+}
+
+func (s *server) getSession(ctx context.Context, in *BySession) (*single[conversation.Session], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return oneOf(conversation.GetSession(ctx, s.DB, p, in.Session))
+}
+
+type renameSession struct {
+	BySession
+	Keyed
+	Body struct {
+		Title string `json:"title" maxLength:"200"`
+	}
+}
+
+func (s *server) renameSession(ctx context.Context, in *renameSession) (*single[conversation.Session], error) {
+	return write(ctx, s, "rename-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*single[conversation.Session], error) {
+		return oneOf(conversation.RenameSession(ctx, tx, p, in.Session, in.Body.Title))
+	})
+}
+
+type deleteSession struct {
+	BySession
+	Keyed
+}
+
+func (s *server) deleteSession(ctx context.Context, in *deleteSession) (*nothing, error) {
+	return write(ctx, s, "delete-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*nothing, error) {
+		return &nothing{}, conversation.DeleteSession(ctx, tx, p, in.Session)
+	})
+}

@@ -1,0 +1,34 @@
+package chat
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation"
+)
+
+func (s *server) listTasks(ctx context.Context, _ *struct{}) (*listed[conversation.Task], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := conversation.Tasks(ctx, s.DB, p.Organization)
+	return listOf(tasks, "", err)
+}
+
+type createTask struct {
+	Keyed
+	Body conversation.NewTask
+}
+
+func (s *server) createTask(ctx context.Context, in *createTask) (*made[conversation.Task], error) {
+	return write(ctx, s, "create-task", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Task], error) {
+		task, err := conversation.CreateTask(ctx, tx, p, in.Body)
+		if err != nil {
+			return nil, err
+		}
+		return &made[conversation.Task]{Location: "/v1/chat/tasks", Body: task}, nil
+	})
+}
