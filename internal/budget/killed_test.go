@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
@@ -53,20 +54,28 @@ func work(url string) error {
 	if err != nil {
 		return err
 	}
-	model := budget.Model{
+	model := budget.Streamer{
 		Ledger: &budget.Ledger{DB: db, Prices: prices, Defaults: budget.Limits{Soft: hardLimit, Hard: hardLimit}},
-		Model: scripted{func(context.Context, llm.Request) (llm.Response, error) {
+		Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
 			_, err := db.Exec(ctx, `INSERT INTO served (micros) VALUES ($1)`, costOfACall)
 			return llm.Response{Text: "ok", Usage: llm.Usage{Input: 7, Output: 3}}, err
-		}},
+		}}},
 	}
 	paid := budget.With(postgres.WithOrganization(ctx, organization), budget.Payer{Organization: organization})
 	var wg sync.WaitGroup
 	failed := make(chan error, 8)
-	for range 8 {
+	for n := range 8 {
 		wg.Go(func() {
 			for range 6 {
-				_, err := model.Complete(paid, ask("a question", 20))
+				var err error
+				if n%2 == 0 {
+					_, err = model.Complete(paid, ask("a question", 20))
+				} else {
+					_, err = model.Stream(paid, ask("a question", 20), func(llm.Piece) error {
+						crash.Point("budget.heard")
+						return nil
+					})
+				}
 				if err != nil && !fault.Is(err, fault.PaymentRequired) {
 					failed <- err
 					return
@@ -110,7 +119,7 @@ func TestWorkersAreKilled(t *testing.T) {
 		}
 		return err
 	}
-	for _, point := range []string{"budget.reserved", "budget.called", "budget.settled"} {
+	for _, point := range []string{"budget.reserved", "budget.heard", "budget.called", "budget.settled"} {
 		for _, nth := range []int{1, 9} {
 			if err := spend(fmt.Sprintf("%s:%d", point, nth)); err == nil {
 				t.Errorf("nobody died at %s", point)

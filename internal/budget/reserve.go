@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +29,7 @@ type Reservation struct {
 	price  Price
 	most   Units
 	spent  *Spent // who sums what it comes to; may be nil
+	summed sync.Once
 }
 
 // Reserve puts aside the most that a piece of work can cost: for who pays in ctx.

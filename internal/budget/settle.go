@@ -33,7 +33,7 @@ func (r *Reservation) finish(ctx context.Context, state string, used Units) {
 		micros = r.price.cost(r.most)
 		slog.WarnContext(ctx, "a reservation is left to the sweep", "entry", r.id, "organization", r.payer.Organization, "error", err)
 	}
-	r.spent.add(micros)
+	r.summed.Do(func() { r.spent.add(micros) })
 	crash.Point("budget.settled")
 }
 

@@ -62,10 +62,10 @@ func broken(ctx context.Context, req llm.Request, resp llm.Response, came int64,
 	if resp.Usage.Output > 0 {
 		return plausible(ctx, req, resp, most)
 	}
-	longest := max(most.Output, came)
+	said := (came + 3) / 4
 	return Units{
 		believe(int64(resp.Usage.Input), int64(llm.EstimateTokens(req)), most.Input),
-		min((came+3)/4+underWay, longest),
+		max(said, min(said+underWay, most.Output)),
 	}
 }
 

@@ -91,7 +91,7 @@ func (r *race) decide() (llm.Response, error) {
 			case len(over) == 1 && !hedged && x.side == r.m.first && again(r.ctx, x.err) && r.start(r.m.second):
 				warn(r.ctx, r.m, x.err)
 			case len(over) == 2:
-				return r.answer(best(over), over, hedged)
+				return r.answer(r.best(), over, hedged)
 			case !hedged:
 				return r.answer(x, over, hedged)
 			}
@@ -191,17 +191,13 @@ func (r *race) verdict(x *run) error {
 	return judge(x.ctx, x.err)
 }
 
-// best is the run, of two that failed, whose error is told: the first model's, unless
-// the other's says that the same call may work later.
-func best(over []*run) *run {
-	a, b := over[0], over[1]
-	if !a.began.Before(b.began) {
-		a, b = b, a
+// best is the run, of two that failed, whose error is told: that of the model asked
+// first, unless the other's says that the same call may work later.
+func (r *race) best() *run {
+	if better(r.runs[1].err, r.runs[0].err) {
+		return r.runs[1]
 	}
-	if better(b.err, a.err) {
-		return b
-	}
-	return a
+	return r.runs[0]
 }
 
 // answer is how the race ended: with this run.

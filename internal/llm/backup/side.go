@@ -19,8 +19,8 @@ type side struct {
 	rest    time.Duration
 }
 
-// A model rests after so many failures within a minute, when they are no fewer than
-// its successes.
+// A model rests after so many failures in a row, or so many within a minute when they
+// are no fewer than its successes.
 const enough = 5
 
 // errNothingSaid is a verdict that speaks neither for nor against a model.
@@ -36,7 +36,7 @@ func newSide(m llm.Streamer, rest time.Duration) *side {
 		BucketPeriod: 10 * time.Second,
 		Timeout:      rest,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.TotalFailures >= enough && c.TotalFailures >= c.TotalSuccesses
+			return c.ConsecutiveFailures >= enough || c.TotalFailures >= enough && c.TotalFailures >= c.TotalSuccesses
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errNothingSaid) },
 		OnStateChange: func(model string, from, to gobreaker.State) {
