@@ -2,10 +2,9 @@ package conversation
 
 import (
 	"context"
-	"errors"
+	"sync"
 	"time"
 
-	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
@@ -36,10 +35,23 @@ type Limits struct {
 type Tutor struct {
 	p         Parts
 	summaries summarizer
+
+	mu       sync.Mutex
+	draining bool
+	began    sync.WaitGroup            // sends that have begun and answers that are being made
+	making   map[relay.Answer]*making  // here, now
+	ended    map[relay.Answer]*Message // here, lately: what readers are told at the end
+	order    []relay.Answer            // of ended, the oldest first
+	gone     chan struct{}             // closed when nothing can be waited for any more
 }
 
 // New makes a tutor.
-func New(p Parts) *Tutor { return &Tutor{p: p} }
+func New(p Parts) *Tutor {
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	return &Tutor{p: p, making: map[relay.Answer]*making{}, ended: map[relay.Answer]*Message{}, gone: make(chan struct{})}
+}
 
 // Report is what is said of one turn, for operators.
 type Report struct {
@@ -55,14 +67,6 @@ type Report struct {
 	Error                                error
 }
 
-var errNotYet = errors.New("not yet")
-
-// Send begins to answer a message, and returns when the answer has begun: Follow it.
-// Conflict: another answer is being made in the session; the error is a *Busy.
-func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, in Prompt) (Turn, error) {
-	return Turn{}, errNotYet
-}
-
 // Busy is the Conflict of a session in which an answer is being made.
 type Busy struct {
 	error
@@ -71,54 +75,3 @@ type Busy struct {
 
 // Unwrap gives the fault.
 func (b *Busy) Unwrap() error { return b.error }
-
-// Event is what a reader of an answer is sent.
-type Event struct {
-	ID   string // what to come again with
-	Name string // "start", "delta", "citation", "done" or "error"
-	Data any
-}
-
-// Started, Done and Broken are the data of "start", "done" and "error".
-type (
-	// Started begins an answer.
-	Started struct {
-		Message Message `json:"message"`
-		Session string  `json:"session"`
-	}
-	// Done ends one that is whole, or was stopped.
-	Done struct {
-		Message Message `json:"message"`
-		Usage   *Usage  `json:"usage,omitempty"`
-		Model   string  `json:"model"`
-	}
-	// Broken ends one that is not whole. What there is of it is kept.
-	Broken struct {
-		Message Message `json:"message"`
-		Detail  string  `json:"detail" doc:"what happened, and what can be done"`
-	}
-	// TextDelta is the data of "delta".
-	TextDelta struct {
-		Text string `json:"text"`
-	}
-)
-
-// Reader gives the events of an answer until its end.
-type Reader func(ctx context.Context, send func(Event) error) error
-
-// Follow reads an answer of a session from behind the event with the id last: "" is
-// its beginning. With answer "" it is the one that last names, else the one that is
-// being made. A nil Reader says that nothing will come any more. An answer that a
-// process handed over when it ended is gone on with here.
-func (t *Tutor) Follow(ctx context.Context, p account.Principal, session, answer, last string) (Reader, error) {
-	return nil, errNotYet
-}
-
-// Stop ends the answer that is being made in a session; what there is of it is kept.
-func (t *Tutor) Stop(ctx context.Context, p account.Principal, session string) error {
-	return errNotYet
-}
-
-// Drain lets answers go on until ctx ends, then hands over those that are not done.
-// Nothing may be sent after it.
-func (t *Tutor) Drain(ctx context.Context) {}

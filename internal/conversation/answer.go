@@ -1,0 +1,187 @@
+package conversation
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/conversation/relay"
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/llm"
+)
+
+const (
+	mostText = 1 << 20 // bytes of an answer
+	ownModel = "lectern"
+)
+
+var (
+	errTooLong = errors.New("the answer took too long")
+	errTooMuch = errors.New("the answer has too much text")
+)
+
+// making is an answer that is being made here.
+type making struct {
+	turn     Turn
+	in       Prompt
+	began    time.Time  // when it was asked for
+	logged   int64      // events that another process has logged already
+	prefix   string     // what those say
+	earlier  []Citation // of the prefix
+	handover bool       // another process began it
+
+	t       *Tutor
+	live    *relay.Live
+	said    strings.Builder // what was told, the prefix included
+	scan    *scanner
+	ground  *ground
+	outcome Outcome
+	ttfb    time.Duration
+	tries   llm.Tries
+	done    chan struct{} // closed when it is over
+
+	disconnects, resumed atomic.Int64 // of its readers here
+}
+
+// run makes the answer and says how it ended.
+func (m *making) run(ctx context.Context) {
+	defer close(m.done)
+	ctx, spent := budget.Counting(budget.With(ctx, budget.Payer{
+		Organization: m.turn.who.Organization, User: m.turn.who.User, Subject: m.turn.Session.ID, Uncapped: true,
+	}))
+	m.scan = &scanner{text: m.tell, cite: m.cite, citations: m.earlier}
+	m.said.WriteString(m.prefix)
+	err := m.compose(ctx)
+	if err == nil || !lost(ctx) {
+		err = errors.Join(err, m.scan.end())
+	}
+	stored, kept := m.end(ctx, err)
+	m.t.over(m.turn.answer(), stored)
+	m.live.End()
+	m.report(ctx, cmp.Or(kept, err), stored, spent.Micros())
+	if stored != nil {
+		m.remember(context.WithoutCancel(ctx), *stored)
+	}
+}
+
+// lost tells whether somebody else says how the answer goes on.
+func lost(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return errors.Is(cause, relay.ErrLost) || errors.Is(cause, relay.ErrHandedOver)
+}
+
+// compose writes the answer.
+func (m *making) compose(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	m.outcome.PromptVersion = promptVersion(m.turn.Task)
+	m.outcome.Model = m.t.p.Model.Name()
+	if m.ground, err = m.t.gather(ctx, m.turn.who, m.turn); err != nil {
+		return err
+	}
+	m.scan.resolve = m.ground.resolve
+	z := m.ground.quiz
+	if z.questions == 0 || z.judged != nil || z.open != nil {
+		m.outcome.Quiz = z.verdict()
+		if err := m.ask(ctx); err != nil {
+			return err
+		}
+	} else {
+		m.outcome.Model, m.outcome.Finish = ownModel, llm.Stop
+	}
+	return m.quizOn(z)
+}
+
+// ask has the model answer.
+func (m *making) ask(ctx context.Context) error {
+	prefix, citations := m.prefix, m.earlier
+	if m.turn.Continues != nil {
+		prefix, citations = m.turn.Continues.Content+m.prefix, m.turn.Continues.Citations
+	}
+	req := m.ground.request(m.turn, m.in, m.ground.cited(prefix, citations))
+	write := m.scan.write
+	join := &joiner{before: m.ground.cited(prefix, citations), write: write}
+	if prefix != "" {
+		write = join.take
+	}
+	resp, err := m.t.p.Model.Stream(ctx, req, func(p llm.Piece) error { // calls of tools are let go: there are none
+		if p.Text == "" {
+			return nil
+		}
+		if ctx.Err() != nil { // pieces may have come before the end was heard of
+			return context.Cause(ctx)
+		}
+		return write(p.Text)
+	})
+	if prefix != "" && !lost(ctx) {
+		err = errors.Join(err, join.end())
+	}
+	m.outcome.Model = cmp.Or(resp.Model, m.outcome.Model)
+	m.outcome.Finish, m.outcome.Usage, m.tries = resp.Finish, resp.Usage, resp.Tries
+	if err == nil && m.outcome.Finish == llm.ToolCalls {
+		m.outcome.Finish = llm.Stop
+	}
+	if m.outcome.Usage == (llm.Usage{}) && (err == nil || m.said.Len() > len(m.prefix)) {
+		m.outcome.Usage = llm.Usage{Input: llm.EstimateTokens(req), Output: llm.EstimateText(m.said.String()[len(m.prefix):])}
+	}
+	if err == nil && strings.TrimSpace(m.said.String()+m.scan.held) == "" {
+		return fault.New(fault.Unavailable, "The language model gave an empty answer. Ask again.")
+	}
+	return err
+}
+
+// tell sends text on its way to the readers.
+func (m *making) tell(text string) error {
+	if m.said.Len()+len(text) > mostText {
+		return errTooMuch
+	}
+	if err := m.live.Text(text); err != nil {
+		return err
+	}
+	if m.ttfb == 0 && !m.handover {
+		m.ttfb = max(m.t.p.Now().Sub(m.began), 1)
+	}
+	m.said.WriteString(text)
+	return nil
+}
+
+func (m *making) cite(c Citation) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return m.live.Cite(data)
+}
+
+// quizOn asks the next question of a quiz, in the program's own words.
+func (m *making) quizOn(z quiz) error {
+	if m.turn.Task.Name != quizTask || z.questions == 0 || z.open != nil {
+		return nil
+	}
+	text := z.goOn(m.ground.course.Language, m.turn)
+	if strings.HasSuffix(m.prefix, text) {
+		m.outcome.Quiz = z.note() // another process had come so far
+		return nil
+	}
+	if err := m.scan.end(); err != nil {
+		return err
+	}
+	if m.said.Len() > 0 && !strings.HasSuffix(m.said.String(), "\n\n") {
+		text = "\n\n" + text
+	}
+	if err := m.tell(text); err != nil {
+		return err
+	}
+	m.outcome.Quiz = z.note()
+	return nil
+}

@@ -1,0 +1,197 @@
+package conversation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation/relay"
+	"lectern.dev/lectern/internal/fault"
+)
+
+// Reader gives the events of an answer until its end.
+type Reader func(ctx context.Context, send func(Event) error) error
+
+// Follow reads an answer of a session from behind the event with the id last: "" is
+// its beginning. With answer "" it is the one that last names, else the one that is
+// being made. A nil Reader says that nothing will come any more. An answer that a
+// process handed over when it ended is gone on with here.
+func (t *Tutor) Follow(ctx context.Context, p account.Principal, session, answer, last string) (Reader, error) {
+	named, seen, err := parseEventID(last)
+	if err != nil {
+		return nil, err
+	}
+	if answer == "" {
+		answer = named
+	}
+	if answer == "" {
+		s, err := GetSession(ctx, t.p.DB, p, session)
+		if err != nil || s.Answering == "" {
+			return nil, err
+		}
+		answer = s.Answering
+	}
+	if named != answer {
+		seen = -1
+	}
+	a := relay.Answer{Organization: p.Organization, Session: session, Message: answer}
+	if m := t.local(a); m != nil && m.turn.who.User == p.User {
+		return t.reader(a, p, m.turn.Answer, seen), nil
+	}
+	m, err := GetMessage(ctx, t.p.DB, p, session, answer)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.Role != Assistant:
+		return nil, fault.New(fault.NotFound, "There is no such answer.")
+	case m.State != Streaming && seen > m.Events:
+		return nil, nil
+	}
+	return t.reader(a, p, m, seen), nil
+}
+
+// reader gives the events behind the seen-th.
+func (t *Tutor) reader(a relay.Answer, p account.Principal, m Message, seen int64) Reader {
+	return func(ctx context.Context, send func(Event) error) (err error) {
+		if making := t.local(a); making != nil {
+			if seen >= 0 {
+				making.resumed.Add(1)
+			}
+			defer func() {
+				if err != nil {
+					making.disconnects.Add(1)
+				}
+			}()
+		}
+		if seen < 0 {
+			if err := send(started(a.Session, m)); err != nil {
+				return err
+			}
+			seen = 0
+		}
+		for {
+			if m.State == Streaming {
+				if err := t.takeUp(ctx, a, p); err != nil {
+					return err
+				}
+			}
+			err = t.p.Relay.Follow(ctx, a, seen, func(events []relay.Event) error {
+				for _, e := range events {
+					if err := send(Event{eventID(a.Message, e.Seq), string(e.Kind), e.Data}); err != nil {
+						return err
+					}
+					seen = e.Seq
+				}
+				return nil
+			})
+			if !errors.Is(err, relay.ErrHandedOver) {
+				break
+			}
+		}
+		if err != nil && !errors.Is(err, relay.ErrGone) {
+			return err
+		}
+		ended, endErr := t.ending(ctx, a, p)
+		if endErr != nil {
+			return endErr
+		}
+		if err != nil { // the log is gone, and the row has all of it
+			for _, e := range retold(ended, seen) {
+				if err := send(e); err != nil {
+					return err
+				}
+			}
+		}
+		return send(last(ended))
+	}
+}
+
+// retold tells an answer whose log was removed, to who has seen nothing of it yet. Who
+// has seen a part gets the row with the last event, which holds the whole text.
+func retold(m Message, seen int64) []Event {
+	if seen > 0 || m.Content == "" {
+		return nil
+	}
+	var out []Event
+	for _, c := range m.Citations {
+		out = append(out, Event{eventID(m.ID, 0), string(relay.Citation), c})
+	}
+	return append(out, Event{eventID(m.ID, m.Events), string(relay.Delta), TextDelta{m.Content}})
+}
+
+// ending reads how an answer ended: from memory, where it ended here.
+func (t *Tutor) ending(ctx context.Context, a relay.Answer, p account.Principal) (Message, error) {
+	t.mu.Lock()
+	m := t.ended[a]
+	t.mu.Unlock()
+	if m != nil {
+		return *m, nil
+	}
+	ended, err := GetMessage(ctx, t.p.DB, p, a.Session, a.Message)
+	if err == nil && ended.State == Streaming {
+		err = fault.New(fault.Unavailable, "The answer goes on elsewhere. Read on from there.")
+	}
+	return ended, err
+}
+
+// takeUp goes on here with an answer that another process handed over when it ended.
+// Nothing happens when it is being made somewhere.
+func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal) error {
+	if t.local(a) != nil {
+		return nil
+	}
+	leave, err := t.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	producer, err := t.p.Relay.Producer(ctx)
+	if err != nil {
+		return err
+	}
+	logged, text, won, err := t.p.Relay.Claim(ctx, a)
+	if err != nil || !won {
+		return err
+	}
+	// From here on it is ours: who asked may go, the answer goes on.
+	ctx = context.WithoutCancel(ctx)
+	m := &making{began: t.p.Now(), logged: logged, prefix: text, handover: true}
+	if m.turn, err = load(ctx, t.p.DB, p, a.Session, a.Message, producer); err != nil {
+		return err
+	}
+	if logged > 0 {
+		if m.earlier, err = t.citationsOf(ctx, a, logged); err != nil {
+			return err
+		}
+	}
+	t.begin(ctx, m)
+	return nil
+}
+
+// errEnough ends the reading of a log whose end is known.
+var errEnough = errors.New("enough")
+
+// citationsOf reads what the logged part of an answer cites.
+func (t *Tutor) citationsOf(ctx context.Context, a relay.Answer, logged int64) ([]Citation, error) {
+	var out []Citation
+	err := t.p.Relay.Follow(ctx, a, 0, func(events []relay.Event) error {
+		for _, e := range events {
+			if e.Kind == relay.Citation {
+				var c Citation
+				if err := json.Unmarshal(e.Data, &c); err != nil {
+					return err
+				}
+				out = append(out, c)
+			}
+			if e.Seq >= logged {
+				return errEnough
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return out, err
+}
