@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"time"
 
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
@@ -31,6 +32,9 @@ type Models struct {
 	BackupAPIKey  string `env:"BACKUP_API_KEY"`  // of the backup's server; secret
 	BackupBaseURL string `env:"BACKUP_BASE_URL"` // the backup's server, with /v1; empty: no backup
 	BackupModel   string `env:"BACKUP_MODEL"`    // who answers when the first cannot
+
+	// The backup is asked sooner when the first model usually begins sooner.
+	FirstToken time.Duration `env:"FIRST_TOKEN_DEADLINE, default=5s"` // how long the first model may take to begin before its backup is asked too
 }
 
 // Limits say how much may be asked; 0: any amount. What one person may does not bind

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/llm/backup"
 	"lectern.dev/lectern/internal/offline"
@@ -9,26 +10,32 @@ import (
 )
 
 // NewModel gives the model that answers, with its backup: each paid for by itself,
-// since both may be asked.
+// since both may be asked. A model without a price is refused now, and not when the
+// first person needs it.
 func NewModel(m Models, ledger *budget.Ledger) (llm.Streamer, error) {
-	first, err := one(openai.Config{APIKey: m.APIKey, BaseURL: m.BaseURL, Model: m.Model}, ledger)
+	if m.FirstToken < 0 {
+		return nil, fault.New(fault.Invalid, "FIRST_TOKEN_DEADLINE is negative.")
+	}
+	first, err := modelOf(openai.Config{APIKey: m.APIKey, BaseURL: m.BaseURL, Model: m.Model}, ledger)
 	if err != nil || m.BackupBaseURL == "" {
 		return first, err
 	}
-	second, err := one(openai.Config{APIKey: m.BackupAPIKey, BaseURL: m.BackupBaseURL, Model: m.BackupModel}, ledger)
+	second, err := modelOf(openai.Config{APIKey: m.BackupAPIKey, BaseURL: m.BackupBaseURL, Model: m.BackupModel}, ledger)
 	if err != nil {
 		return nil, err
 	}
-	return backup.New(first, second, backup.Options{}), nil
+	return backup.New(first, second, backup.Options{FirstToken: m.FirstToken}), nil
 }
 
-func one(c openai.Config, ledger *budget.Ledger) (llm.Streamer, error) {
-	if c.APIKey == "" && c.BaseURL == "" {
-		return budget.Streamer{Streamer: offline.Model{}, Ledger: ledger}, nil
+func modelOf(c openai.Config, ledger *budget.Ledger) (llm.Streamer, error) {
+	model := llm.Streamer(offline.Model{})
+	if c.APIKey != "" || c.BaseURL != "" {
+		server, err := openai.New(c)
+		if err != nil {
+			return nil, err
+		}
+		model = openai.Model{Server: server}
 	}
-	server, err := openai.New(c)
-	if err != nil {
-		return nil, err
-	}
-	return budget.Streamer{Streamer: openai.Model{Server: server}, Ledger: ledger}, nil
+	_, err := ledger.Prices.Of(budget.Tokens, model.Name())
+	return budget.Streamer{Streamer: model, Ledger: ledger}, err
 }

@@ -24,4 +24,8 @@ type OpenAI struct {
 	APIKey  string `env:"OPENAI_API_KEY"`  // of the server below; secret
 	BaseURL string `env:"OPENAI_BASE_URL"` // the model's server, with /v1; empty: OpenAI's own
 	Model   string `env:"OPENAI_MODEL"`    // who writes; empty: gpt-4o-mini
+
+	BackupAPIKey  string `env:"BACKUP_API_KEY"`  // of the backup's server; secret
+	BackupBaseURL string `env:"BACKUP_BASE_URL"` // the backup's server, with /v1; empty: no backup
+	BackupModel   string `env:"BACKUP_MODEL"`    // who writes when the first cannot
 }

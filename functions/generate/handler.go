@@ -12,6 +12,7 @@ import (
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
 	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/llm/backup"
 	"lectern.dev/lectern/internal/offline"
 	"lectern.dev/lectern/internal/openai"
 	"lectern.dev/lectern/internal/postgres"
@@ -37,18 +38,31 @@ func New(d Deps) http.Handler {
 	})
 }
 
-// NewModel gives the model that the settings name: a server's, else the offline one.
-// Its calls are paid for from the ledger. A model without a price is refused now, and
-// not when the first person needs it.
+// NewModel gives the model that the settings name: a server's, else the offline one,
+// with its backup behind it. Calls are paid for from the ledger, those of each model by
+// themselves. A model without a price is refused now, and not when the first person
+// needs it.
 func NewModel(c OpenAI, ledger *budget.Ledger) (llm.Model, error) {
-	model := llm.Model(offline.Model{})
+	first, err := modelOf(openai.Config{APIKey: c.APIKey, BaseURL: c.BaseURL, Model: c.Model}, ledger)
+	if err != nil || c.BackupBaseURL == "" {
+		return first, err
+	}
+	second, err := modelOf(openai.Config{APIKey: c.BackupAPIKey, BaseURL: c.BackupBaseURL, Model: c.BackupModel}, ledger)
+	if err != nil {
+		return nil, err
+	}
+	return backup.New(first, second, backup.Options{}), nil
+}
+
+func modelOf(c openai.Config, ledger *budget.Ledger) (llm.Streamer, error) {
+	model := llm.Streamer(offline.Model{})
 	if c.APIKey != "" || c.BaseURL != "" {
-		server, err := openai.New(openai.Config{APIKey: c.APIKey, BaseURL: c.BaseURL, Model: c.Model})
+		server, err := openai.New(c)
 		if err != nil {
 			return nil, err
 		}
 		model = openai.Model{Server: server}
 	}
 	_, err := ledger.Prices.Of(budget.Tokens, model.Name())
-	return budget.Model{Model: model, Ledger: ledger}, err
+	return budget.Streamer{Streamer: model, Ledger: ledger}, err
 }

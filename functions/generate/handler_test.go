@@ -27,6 +27,7 @@ import (
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/offline"
 	"lectern.dev/lectern/internal/openai"
+	"lectern.dev/lectern/internal/openai/openaitest"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/internal/queue"
@@ -292,9 +293,29 @@ func TestModels(t *testing.T) {
 	if m, err := generate.NewModel(generate.OpenAI{APIKey: "key"}, ledger); err != nil || m.Name() != openai.DefaultModel {
 		t.Errorf("%T, %v", m, err)
 	}
-	for _, wrong := range []generate.OpenAI{{BaseURL: "nonsense"}, {APIKey: "key", Model: "no-price"}} {
+	for _, wrong := range []generate.OpenAI{
+		{BaseURL: "nonsense"}, {APIKey: "key", Model: "no-price"},
+		{BackupBaseURL: "nonsense"}, {BackupBaseURL: "http://127.0.0.1:1/v1", BackupModel: "no-price"},
+	} {
 		if _, err := generate.NewModel(wrong, ledger); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", wrong, err)
 		}
+	}
+}
+
+// A model that is down is replaced by its backup, and each is paid for by itself.
+func TestTheBackupWrites(t *testing.T) {
+	t.Parallel()
+	first := openaitest.New(t, openaitest.Error(http.StatusServiceUnavailable, "", "down"))
+	second := openaitest.New(t, openaitest.Reply{Text: "written"})
+	ledger := &budget.Ledger{DB: pgtest.New(t), Prices: budget.Prices{"a": {Kind: budget.Tokens}, "b": {Kind: budget.Tokens, Output: 1}}, Defaults: budget.Limits{Soft: 1e6, Hard: 1e6}}
+	m, err := generate.NewModel(generate.OpenAI{BaseURL: first.URL + "/v1", Model: "a", BackupBaseURL: second.URL + "/v1", BackupModel: "b"}, ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, spent := budget.Counting(account.With(t.Context(), account.Local))
+	resp, err := m.Complete(ctx, llm.Request{Messages: []llm.Message{{Role: llm.User, Text: "Write."}}})
+	if err != nil || resp.Text != "written" || resp.Model != "b" || !resp.Tries.Backup || spent.Micros() != 7 {
+		t.Errorf("%+v, %v, %d", resp, err, spent.Micros())
 	}
 }
