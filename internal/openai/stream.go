@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -45,7 +46,7 @@ func (m Model) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece)
 	a := answer{emit: emit, resp: llm.Response{Model: m.config.Model, Tries: triesOf(calls)}}
 	switch {
 	case err == nil:
-		err = a.read(listening, &hearing{body, quiet, m.config.Silence})
+		err = a.read(listening, &hearing{body: body, quiet: quiet, silence: m.config.Silence})
 		if err == nil {
 			quiet.Reset(goodbye)
 			_, _ = io.CopyN(io.Discard, body, 512) // read to its end, the connection can be used again
@@ -104,22 +105,27 @@ type hearing struct {
 	body    io.Reader
 	quiet   *time.Timer
 	silence time.Duration
+	err     error // that ended it
 }
 
 func (h *hearing) Read(p []byte) (int, error) {
 	h.quiet.Reset(h.silence)
 	defer h.quiet.Stop()
-	return h.body.Read(p)
+	n, err := h.body.Read(p)
+	if err != nil && err != io.EOF {
+		h.err = err
+	}
+	return n, err
 }
 
 // read takes the events of an answer until it is done.
 // https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-func (a *answer) read(ctx context.Context, body io.Reader) error {
+func (a *answer) read(ctx context.Context, body *hearing) error {
 	// Some servers leave out the line breaks behind their last event.
 	ended := io.MultiReader(body, strings.NewReader("\n\n"))
 	for event, err := range sse.Read(ended, &sse.ReadConfig{MaxEventSize: maxEvent}) {
 		if err != nil {
-			return err
+			return cmp.Or(body.err, err) // the parser complains of the half line before it
 		}
 		if ctx.Err() != nil { // several events may have come at once
 			return ctx.Err()

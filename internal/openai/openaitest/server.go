@@ -6,6 +6,7 @@ package openaitest
 import (
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -105,6 +106,7 @@ func NewTLS(t testing.TB, replies ...Reply) *Server {
 
 func start(t testing.TB, script *Script, run func(*httptest.Server)) *Server {
 	s := &Server{httptest.NewUnstartedServer(script), script}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that break off, as they are meant to
 	run(s.Server)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
