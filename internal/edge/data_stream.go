@@ -18,10 +18,10 @@ type DataStream struct {
 	w          http.ResponseWriter
 	controller *http.ResponseController
 
-	mu    sync.Mutex
-	begun bool
-	ended bool
-	err   error // of the first write that failed
+	mu               sync.Mutex
+	begun, withdrawn bool
+
+	err error // of the first write that failed
 }
 
 // NewDataStream makes one that has not begun.
@@ -55,23 +55,23 @@ func (s *DataStream) Alive(ctx context.Context, gone func()) {
 	}
 }
 
-// End has nothing more be written, and tells whether the stream had begun: if not, the
-// answer is the caller's to give.
-func (s *DataStream) End() (begun bool) {
+// Withdraw has a stream that has not begun never begin, and tells whether that was so:
+// another answer can be given then.
+func (s *DataStream) Withdraw() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = true
-	return s.begun
+	s.withdrawn = !s.begun
+	return s.withdrawn
 }
 
-var errEnded = errors.New("the stream has ended")
+var errWithdrawn = errors.New("the stream was withdrawn")
 
 func (s *DataStream) write(b []byte) error {
 	switch {
 	case s.err != nil:
 		return s.err
-	case s.ended:
-		return errEnded
+	case s.withdrawn:
+		return errWithdrawn
 	case !s.begun:
 		s.begun = true
 		h := s.w.Header()

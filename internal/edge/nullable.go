@@ -30,7 +30,7 @@ func optionalIsNullable(registry huma.Registry, s *huma.Schema, seen map[*huma.S
 	seen[s] = true
 	for name, property := range s.Properties {
 		optionalIsNullable(registry, property, seen)
-		if property.Ref != "" || property.Nullable || slices.Contains(s.Required, name) {
+		if property.Ref != "" || property.Type == "" || property.Nullable || slices.Contains(s.Required, name) {
 			continue
 		}
 		property.Nullable = true
