@@ -63,7 +63,12 @@ func (s *server) report(ctx context.Context, r conversation.Report) {
 
 // drain lets answers go on, hands over the others, and has what was measured sent.
 func (s *server) drain(ctx context.Context) {
-	s.tutor.Drain(ctx)
+	answers, cancel := ctx, context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok && s.Telemetry.Flush != nil {
+		answers, cancel = context.WithDeadline(ctx, end.Add(-flushTime))
+	}
+	defer cancel()
+	s.tutor.Drain(answers)
 	s.Telemetry.flush(ctx)
 }
 

@@ -27,7 +27,7 @@ type Parts struct {
 
 // Limits bound what is asked at once; 0: any number.
 type Limits struct {
-	AnswersPerUser         int // that are being made for one person
+	AnswersPerUser         int // that are being made for one person; an API credential may stand for many
 	AnswersPerOrganization int
 }
 
