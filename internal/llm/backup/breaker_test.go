@@ -55,6 +55,24 @@ func TestAModelThatKeepsFailingRests(t *testing.T) {
 	}
 }
 
+// A model that fails more often than not rests, too.
+func TestAModelThatOftenFailsRests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		first := &voice{name: "first", draw: func() line {
+			if n++; n%3 == 0 {
+				return line{}
+			}
+			return line{err: down}
+		}}
+		m := backup.New(first, &voice{name: "second"}, backup.Options{})
+		if n := asked(t, first, m, 30, t.Context()); n >= 10 {
+			t.Errorf("asked %d times of 30", n)
+		}
+	})
+}
+
 // What is the request's, the payer's or the listener's fault is not the model's.
 func TestWhatSaysNothingOfAModel(t *testing.T) {
 	t.Parallel()

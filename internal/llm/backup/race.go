@@ -81,20 +81,18 @@ func (r *race) decide() (llm.Response, error) {
 			}
 		case x := <-r.ended:
 			over = append(over, x)
-			winner := r.won()
 			switch {
 			case x.panicked != nil:
 				panic(x.panicked)
-			case x == winner:
+			case x == r.won():
 				return r.answer(x, over, hedged)
-			case winner != nil: // the loser has ended
 			case len(over) == 1 && !hedged && x.side == r.m.first && again(r.ctx, x.err) && r.start(r.m.second):
 				warn(r.ctx, r.m, x.err)
 			case len(over) == 2:
 				return r.answer(r.best(), over, hedged)
 			case !hedged:
 				return r.answer(x, over, hedged)
-			}
+			} // else the other is still at work
 		}
 	}
 }
