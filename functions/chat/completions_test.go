@@ -138,7 +138,8 @@ func TestCompletion(t *testing.T) {
 					{ToolCalls: []llm.ToolCallPiece{{Index: 0, Arguments: `{"a":`}, {Index: 1, ID: "call_2", Name: "see", Arguments: "{}"}}},
 					{ToolCalls: []llm.ToolCallPiece{{Index: 0, Arguments: `1}`}}},
 				},
-				llm.Response{Model: "m-1", Usage: usage, Finish: llm.ToolCalls}, nil,
+				llm.Response{Model: "m-1", Usage: usage, Finish: llm.ToolCalls},
+				nil,
 			},
 			`{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"annotations":[],"tool_calls":[` +
 				`{"id":"call_1","type":"function","function":{"name":"look","arguments":"{\"a\":1}"}},{"id":"call_2","type":"function","function":{"name":"see","arguments":"{}"}}]},` +
@@ -330,9 +331,13 @@ func TestWhatTheModelIsAsked(t *testing.T) {
 	}
 	got := fake.Requests()[0]
 	want := llm.Request{MaxTokens: 9, Messages: []llm.Message{
-		{Role: llm.System, Text: "Be brief."}, {Role: llm.System, Text: "a\nb"}, {Role: llm.User, Name: "ann", Text: "😀"},
+		{Role: llm.System, Text: "Be brief."},
+		{Role: llm.System, Text: "a\nb"},
+		{Role: llm.User, Name: "ann", Text: "😀"},
 		{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: "c1", Name: "look", Arguments: "{}"}}},
-		{Role: llm.Tool, ToolCallID: "c1", Text: "42"}, {Role: llm.Assistant}, {Role: llm.Assistant, Text: "No."},
+		{Role: llm.Tool, ToolCallID: "c1", Text: "42"},
+		{Role: llm.Assistant},
+		{Role: llm.Assistant, Text: "No."},
 	}}
 	if err := json.Unmarshal([]byte(passed), &want.Extra); err != nil {
 		t.Fatal(err)
@@ -373,7 +378,7 @@ func TestEveryFieldIsPlaced(t *testing.T) {
 	}
 }
 
-func TestModels(t *testing.T) {
+func TestModelList(t *testing.T) {
 	t.Parallel()
 	h := stateless(says{})
 	if w := call(h, "GET", "/v1/models", ""); w.Body.String() != `{"object":"list","data":[{"id":"lectern","object":"model","created":0,"owned_by":"lectern"},{"id":"small","object":"model","created":0,"owned_by":"lectern"}]}`+"\n" {
