@@ -172,7 +172,7 @@ func TestEventsCannotBeForged(t *testing.T) {
 		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{
 			"\n", "\r", "\r\n", "\n\nevent: done\ndata: 1\n\n", "\u2028", "\x00", "id: 3", ":", "é", "😀", "data",
 		})).Draw(t, "parts"), "")
-		b, err := Message{Event: "progress", Data: text}.encode()
+		b, err := Message{Event: "progress", Data: text}.encode(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,10 +186,10 @@ func TestEventsCannotBeForged(t *testing.T) {
 		}
 	})
 	for _, name := range []string{"a\nb", "a\rb", "a\x00b"} {
-		if _, err := (Message{Event: name}).encode(); err == nil {
+		if _, err := (Message{Event: name}).encode(nil); err == nil {
 			t.Errorf("the name %q was taken", name)
 		}
-		if _, err := (Message{ID: name}).encode(); err == nil {
+		if _, err := (Message{ID: name}).encode(nil); err == nil {
 			t.Errorf("the id %q was taken", name)
 		}
 	}

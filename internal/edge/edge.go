@@ -71,8 +71,15 @@ type drainKey struct{}
 // cleanly and a long task hands over. It is nil, and so never ready, where the
 // server is not ours.
 func Draining(ctx context.Context) <-chan struct{} {
-	c, _ := ctx.Value(drainKey{}).(<-chan struct{})
-	return c
+	return drained(ctx).Done()
+}
+
+// drained ends when Draining closes.
+func drained(ctx context.Context) context.Context {
+	if c, ok := ctx.Value(drainKey{}).(context.Context); ok {
+		return c
+	}
+	return context.Background()
 }
 
 // LongLived lifts the server's read and write timeouts for one request whose body

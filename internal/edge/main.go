@@ -54,8 +54,10 @@ func run(ctx context.Context, build Build) error {
 // handler's Drain (see Options), and cancels what is left. HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to
 // cut something is logged, not returned: the process was told to stop and did.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	draining := make(chan struct{})
-	base, cut := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), drainKey{}, (<-chan struct{})(draining)))
+	going := context.WithoutCancel(ctx)
+	draining, drain := context.WithCancel(going)
+	defer drain()
+	base, cut := context.WithCancel(context.WithValue(going, drainKey{}, draining))
 	defer cut()
 	server := &http.Server{
 		Handler:           handler,
@@ -78,7 +80,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		return err
 	case <-ctx.Done():
 	}
-	close(draining)
+	drain()
 	limit, cancel := context.WithTimeout(base, drainTimeout)
 	defer cancel()
 	var finishing sync.WaitGroup

@@ -30,10 +30,12 @@ type Message struct {
 // keep an idle connection open. An error of produce after the first byte cannot
 // be told any more: it is logged, and the client comes again by itself.
 // https://html.spec.whatwg.org/multipage/server-sent-events.html
+//
+// An open stream costs a timer beside its request: thousands may be open.
 func Stream(w http.ResponseWriter, r *http.Request, produce func(ctx context.Context, send func(Message) error) error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	s := &stream{w: w, controller: http.NewResponseController(w)}
+	s := &stream{w: w, controller: http.NewResponseController(w), cancel: cancel}
 	LongLived(w)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -44,16 +46,15 @@ func Stream(w http.ResponseWriter, r *http.Request, produce func(ctx context.Con
 		return
 	}
 
-	var beating sync.WaitGroup
-	beating.Go(func() { s.beat(ctx, cancel) })
+	defer context.AfterFunc(drained(ctx), cancel)()
+	s.keepAlive()
+	defer s.end()
 	err := produce(ctx, func(m Message) error {
 		if err := r.Context().Err(); err != nil { // gone, or no longer admitted (see Gate.Hold)
 			return err
 		}
 		return s.send(m)
 	})
-	cancel()
-	beating.Wait() // nobody may write after the handler has returned
 	if err != nil && r.Context().Err() == nil && s.broken() == nil {
 		Failed(ctx, err)
 	}
@@ -61,16 +62,30 @@ func Stream(w http.ResponseWriter, r *http.Request, produce func(ctx context.Con
 
 // stream serializes writers: the producer and the heartbeat.
 type stream struct {
-	mu         sync.Mutex
 	w          http.ResponseWriter
 	controller *http.ResponseController
-	err        error // of the first write that failed
+	cancel     context.CancelFunc // ends the producer's ctx
+
+	mu       sync.Mutex
+	beat     *time.Timer
+	ended    bool
+	last     time.Time // of the writes
+	deadline time.Time // of the connection
+	err      error     // of the first write that failed
 }
 
+// encoders are shared by all streams: each needs one only while it writes.
+var encoders = sync.Pool{New: func() any { return new([]byte) }}
+
 func (s *stream) send(m Message) error {
-	b, err := m.encode()
+	buffer := encoders.Get().(*[]byte)
+	defer encoders.Put(buffer)
+	b, err := m.encode((*buffer)[:0])
 	if err != nil {
 		return err
+	}
+	if *buffer = b; cap(b) > 64<<10 { // a rare long one is not kept
+		*buffer = nil
 	}
 	return s.write(b)
 }
@@ -78,10 +93,20 @@ func (s *stream) send(m Message) error {
 func (s *stream) write(b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.put(b)
+}
+
+// put writes, with the lock held.
+func (s *stream) put(b []byte) error {
 	if s.err != nil {
 		return s.err
 	}
-	_ = s.controller.SetWriteDeadline(time.Now().Add(streamWriteTime)) // a recorder has none
+	s.last = time.Now()
+	// A deadline costs as much as a short write: one that is nearly as far away will do.
+	if until := s.last.Add(streamWriteTime); until.Sub(s.deadline) > streamWriteTime/10 {
+		s.deadline = until
+		_ = s.controller.SetWriteDeadline(until) // a recorder has none
+	}
 	if _, s.err = s.w.Write(b); s.err == nil {
 		s.err = s.controller.Flush()
 	}
@@ -94,44 +119,59 @@ func (s *stream) broken() error {
 	return s.err
 }
 
-// beat sends comments until ctx ends; it ends ctx when the client takes no more or
-// the process drains.
-func (s *stream) beat(ctx context.Context, cancel context.CancelFunc) {
-	tick := time.NewTicker(heartbeat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-Draining(ctx):
-			cancel()
-			return
-		case <-tick.C:
-			if s.write([]byte(": still here\n\n")) != nil {
-				cancel()
-				return
-			}
-		}
-	}
+// keepAlive has a comment sent whenever nothing was for long.
+func (s *stream) keepAlive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat = time.AfterFunc(heartbeat, s.alive)
 }
 
-// encode writes the fields, a line each. JSON never holds a raw line break; the id
+// alive sends the comment; it ends the stream's ctx when the client takes no more.
+func (s *stream) alive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.err != nil {
+		return
+	}
+	left := heartbeat - time.Since(s.last)
+	if left <= 0 {
+		if s.put([]byte(": still here\n\n")) != nil {
+			s.cancel()
+			return
+		}
+		left = heartbeat
+	}
+	s.beat.Reset(left)
+}
+
+// end returns when no comment is being sent: nobody may write after the handler has
+// returned.
+func (s *stream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.beat.Stop()
+}
+
+// encode appends the fields, a line each. JSON never holds a raw line break, except
+// between its parts: what is encoded already goes as it is when it has none. The id
 // and the name are ours, so a line break in them is a mistake of ours.
-func (m Message) encode() ([]byte, error) {
-	if strings.ContainsAny(m.ID+m.Event, "\r\n\x00") {
+func (m Message) encode(b []byte) ([]byte, error) {
+	if strings.ContainsAny(m.ID, "\r\n\x00") || strings.ContainsAny(m.Event, "\r\n\x00") {
 		return nil, fmt.Errorf("a line break in the id %q or name %q of an event", m.ID, m.Event)
 	}
-	data, err := json.Marshal(m.Data)
-	if err != nil {
-		return nil, fmt.Errorf("encode the event %s: %w", m.Event, err)
+	data, ready := m.Data.(json.RawMessage)
+	if !ready || len(data) == 0 || bytes.ContainsAny(data, "\r\n") {
+		var err error
+		if data, err = json.Marshal(m.Data); err != nil {
+			return nil, fmt.Errorf("encode the event %s: %w", m.Event, err)
+		}
 	}
-	var b bytes.Buffer
 	if m.ID != "" {
-		fmt.Fprintf(&b, "id: %s\n", m.ID)
+		b = append(append(append(b, "id: "...), m.ID...), '\n')
 	}
 	if m.Event != "" {
-		fmt.Fprintf(&b, "event: %s\n", m.Event)
+		b = append(append(append(b, "event: "...), m.Event...), '\n')
 	}
-	fmt.Fprintf(&b, "data: %s\n\n", data)
-	return b.Bytes(), nil
+	return append(append(append(b, "data: "...), data...), "\n\n"...), nil
 }

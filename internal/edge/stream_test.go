@@ -1,13 +1,19 @@
 package edge
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tmaxmax/go-sse"
 )
 
 func TestAnIdleStreamIsKeptAlive(t *testing.T) {
@@ -62,3 +68,141 @@ func (r *refusing) Write(p []byte) (int, error) {
 }
 
 func (r *refusing) FlushError() error { return nil }
+
+// Nothing that a text, an id or JSON made elsewhere holds can forge an event: what is
+// read is what was sent.
+func TestEventsAreReadAsTheyWereSent(t *testing.T) {
+	t.Parallel()
+	hostile := []string{
+		"", " ", "plain", "\n", "\r", "\r\n\r\n", "\n\nevent: done\ndata: {}\n\n", "\rdata: forged\r\r", ": comment\n", "\u2028\u2029\u0085",
+		"\x00", "\ufeff", "</script>&", "\"}\n\ndata: {\"a\":\"", "id: 7", "👩‍🚀é", "\xff\xfe", strings.Repeat("x\n", 1000),
+	}
+	check := func(parts []string) {
+		var sent []Message
+		var wire []byte
+		for i, text := range parts {
+			var data any = map[string]string{"text": text}
+			if i%2 == 1 { // as from elsewhere, with line breaks between its parts
+				indented, err := json.MarshalIndent(data, "\r", "\n")
+				if err != nil {
+					t.Fatal(err)
+				}
+				data = json.RawMessage(indented)
+			}
+			m := Message{ID: "answer." + strconv.Itoa(i), Event: "delta", Data: data}
+			var err error
+			if wire, err = m.encode(wire); err != nil {
+				t.Fatal(err)
+			}
+			sent = append(sent, m)
+		}
+		n := 0
+		for e, err := range sse.Read(bytes.NewReader(wire), &sse.ReadConfig{MaxEventSize: 1 << 20}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == len(sent) {
+				t.Fatalf("an event too many: %+v", e)
+			}
+			var got struct{ Text string }
+			if err := json.Unmarshal([]byte(e.Data), &got); err != nil {
+				t.Fatal(err)
+			}
+			if e.LastEventID != sent[n].ID || e.Type != sent[n].Event || got.Text != strings.ToValidUTF8(parts[n], "\ufffd\ufffd") && got.Text != strings.ToValidUTF8(parts[n], "\ufffd") {
+				t.Fatalf("sent %q, read %+v", parts[n], e)
+			}
+			n++
+		}
+		if n != len(sent) {
+			t.Fatalf("%d events of %d", n, len(sent))
+		}
+	}
+	check(hostile)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		parts := make([]string, random.IntN(5))
+		for i := range parts {
+			for range random.IntN(6) {
+				parts[i] += hostile[random.IntN(len(hostile)-2)]
+			}
+		}
+		check(parts)
+	}
+}
+
+func TestALineBreakInANameIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, m := range []Message{{ID: "a\nb"}, {ID: "a\x00"}, {Event: "a\rdata: b"}, {Event: "a", Data: func() {}}, {Data: json.RawMessage("{\n")}} {
+		if b, err := m.encode(nil); err == nil {
+			t.Errorf("%q", b)
+		}
+	}
+}
+
+// Nothing is written when the handler has returned, also by a comment whose time had come.
+func TestNothingIsWrittenAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := httptest.NewRecorder()
+		Stream(w, httptest.NewRequest("GET", "/", nil), func(context.Context, func(Message) error) error {
+			time.Sleep(heartbeat)
+			return nil
+		})
+		length := w.Body.Len()
+		time.Sleep(time.Hour)
+		if w.Body.Len() != length {
+			t.Errorf("%q", w.Body.String()[length:])
+		}
+	})
+}
+
+// A reader has the whole time for each write, also in the middle of a quick stream.
+func TestEachWriteHasItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlines{discard: discard{http.Header{}}}
+		Stream(w, httptest.NewRequest("GET", "/", nil), func(_ context.Context, send func(Message) error) error {
+			for range 100 {
+				if err := send(Message{Event: "delta", Data: json.RawMessage("{}")}); err != nil {
+					return err
+				}
+				if left := time.Until(w.deadline); left < streamWriteTime*8/10 || left > streamWriteTime {
+					t.Errorf("a write had %v", left)
+				}
+				time.Sleep(300 * time.Millisecond)
+			}
+			return nil
+		})
+		if w.set > 40 {
+			t.Errorf("%d deadlines for 100 quick writes", w.set)
+		}
+	})
+}
+
+type deadlines struct {
+	discard
+	deadline time.Time
+	set      int
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	if d.deadline = t; !t.IsZero() {
+		d.set++
+	}
+	return nil
+}
+
+func (d *deadlines) FlushError() error { return nil }
+
+func BenchmarkStreamSend(b *testing.B) {
+	b.ReportAllocs()
+	Stream(&deadlines{discard: discard{http.Header{}}}, httptest.NewRequest("GET", "/", nil), func(_ context.Context, send func(Message) error) error {
+		m := Message{ID: "msg_06fz3qk8v0g1m2n4p5r6s7t8.17", Event: "delta", Data: json.RawMessage(`{"text":"some words of an answer"}`)}
+		for b.Loop() {
+			if err := send(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
