@@ -68,6 +68,8 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_page ON messages (session_id, ordinal);
 CREATE UNIQUE INDEX messages_one_answer ON messages (session_id) WHERE state = 'streaming'; -- at a time
 CREATE INDEX messages_streaming ON messages (organization_id, message_id) WHERE state = 'streaming';
+CREATE INDEX messages_producer ON messages (producer_id) WHERE state = 'streaming';
+CREATE INDEX messages_to_stop ON messages (producer_id) WHERE state = 'streaming' AND stop_requested; -- looked at many times a second
 
 -- +goose StatementBegin
 CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -47,6 +47,16 @@ func New(prefix string) string {
 	return prefix + "_" + alphabet.EncodeToString(b[:])
 }
 
+// First gives an id before all that New makes from that time on, and behind those
+// from before it.
+func First(prefix string, t time.Time) string {
+	var b [15]byte
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(t.UnixMilli()))
+	copy(b[:6], ms[2:])
+	return prefix + "_" + alphabet.EncodeToString(b[:])
+}
+
 // Valid tells whether s has the form of an id with that prefix. What comes from
 // outside is checked with it before it reaches a query, a key or a log.
 func Valid(prefix, s string) bool {

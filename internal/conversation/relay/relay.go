@@ -10,15 +10,22 @@
 // served by one query of their process for all of them.
 //
 // A process says every few seconds that it lives. When it does not, whoever reads one
-// of its answers ends it as interrupted, with what the log has of it.
+// of its answers ends it as interrupted, with what the log has of it. Whoever ends or
+// takes over an answer of another process first locks that process's writing out
+// (an advisory lock that every append shares), so that one which was only frozen adds
+// nothing to an answer that has ended.
 package relay
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -48,82 +55,95 @@ var (
 	ErrHandedOver = errors.New("the process ends; another goes on with the answer")
 )
 
+// ErrGone says that an answer's events were removed some time after its end.
+var ErrGone = errors.New("the log does not go back so far")
+
+// ErrTooLong refuses text that would make an answer longer than MaxText.
+var ErrTooLong = fault.New(fault.TooLarge, "The answer has become too long and ends here.")
+
+// Bounds of an answer, in bytes.
+const (
+	MaxText  = 1 << 20  // of all its text
+	maxEvent = 16 << 10 // of the text of one event
+)
+
 // Options are what a relay works with. Zero durations are replaced by the defaults.
 type Options struct {
 	DB    postgres.Beginner // a pool of lectern_system of its own; two connections are enough
 	Flush time.Duration     // how long text is collected before it is logged; 0: 25 ms
 	Lease time.Duration     // how long a process counts as alive after it has said so; 0: 6 s
 	Poll  time.Duration     // how often answers of other processes are looked up; 0: 100 ms
+	// Outage is how long the log may fail before answers are given up; 0: 75 s.
+	Outage time.Duration
 }
 
-// Relay is a process's part in it.
-type Relay struct{ o Options }
+// Relay is a process's part in it. It uses at most two connections at a time: one
+// writes the log, the other does everything else.
+type Relay struct {
+	o    Options
+	id   string
+	lane chan struct{} // who has it in hand may use the second connection
+
+	waiting atomic.Int64 // bytes that are not in the log yet, of all answers
+	stopped chan struct{}
+
+	mu        sync.Mutex
+	lives     map[Answer]*Live
+	watched   map[Answer]*answer // of other processes, with readers here
+	claimed   map[Answer]*answer // taken over, and not begun yet
+	urgent    []*Live            // to be logged now
+	dirty     []*Live            // to be logged at the next turn
+	writing   bool               // the goroutine is there; so with the next two
+	keeping   bool
+	polling   bool
+	more      chan struct{} // tells the writer that something is urgent
+	look      chan struct{} // tells the poller that somebody new reads
+	confirmed time.Time     // when this process last said that it lives
+	used      time.Time     // when its id was last asked for, or an answer ended
+	leaving   bool          // all is handed over; nothing new begins
+	closed    bool
+}
 
 // New makes a relay. It does nothing until it is asked to.
-func New(o Options) *Relay { return &Relay{o} }
-
-var errNotYet = errors.New("not yet")
-
-// Producer gives the id of this process, which is alive from now on until Close:
-// messages that are being answered here carry it.
-func (r *Relay) Producer(ctx context.Context) (string, error) { return "", errNotYet }
-
-// Begin takes up an answer whose row carries this process's id. The log has logged
-// events of it already: 0, unless another process began it. Cancel is called, with
-// one of the reasons above, when the answer is to end.
-func (r *Relay) Begin(a Answer, logged int64, cancel context.CancelCauseFunc) *Live { return nil }
-
-// Live is an answer that is made here. It is used by one goroutine.
-type Live struct{}
-
-// Text adds to the answer. It is logged with what comes in the next moment, and
-// before a citation. It blocks only when very much is waiting to be logged.
-func (l *Live) Text(text string) error { return errNotYet }
-
-// Cite adds a citation.
-func (l *Live) Cite(data json.RawMessage) error { return errNotYet }
-
-// Flush returns when all that was added is in the log, and tells how many events
-// the answer then has. Unavailable: the log could not be written for a long time.
-func (l *Live) Flush(ctx context.Context) (events int64, err error) { return 0, errNotYet }
-
-// End tells readers that the row says how the answer ended. It must be called.
-func (l *Live) End() {}
-
-// Follow gives the events of an answer after a place in order, without gaps, several
-// at once when they are there, and returns nil when the answer has ended and all
-// were given: its row tells how. Give must not keep the slice. Wherever the answer is
-// made, it ends: when its process has died it is marked as interrupted here.
-// ErrGone: the log does not have what was asked for any more.
-func (r *Relay) Follow(ctx context.Context, a Answer, after int64, give func([]Event) error) error {
-	return errNotYet
+func New(o Options) *Relay {
+	for _, d := range []struct {
+		of *time.Duration
+		is time.Duration
+	}{{&o.Flush, 25 * time.Millisecond}, {&o.Lease, 6 * time.Second}, {&o.Poll, 100 * time.Millisecond}, {&o.Outage, 75 * time.Second}} {
+		if *d.of == 0 {
+			*d.of = d.is
+		}
+	}
+	return &Relay{
+		o: o, id: id.New(id.Producer), lane: make(chan struct{}, 1), stopped: make(chan struct{}),
+		lives: map[Answer]*Live{}, watched: map[Answer]*answer{}, claimed: map[Answer]*answer{},
+		more: make(chan struct{}, 1), look: make(chan struct{}, 1),
+	}
 }
 
-// ErrGone says that an answer's events were removed some time after its end.
-var ErrGone = errors.New("the log does not go back so far")
+var errClosed = fault.New(fault.Unavailable, "The server is going down. Try again in a moment.")
 
-// Stop has an answer end, wherever it is made: at once when that is here.
-func (r *Relay) Stop(ctx context.Context, a Answer) error { return errNotYet }
-
-// Claim takes over an answer that was handed over, or was made by a process that has
-// died; won is false when somebody else was quicker. Logged is how many events
-// there are, and text what they say together.
-func (r *Relay) Claim(ctx context.Context, a Answer) (logged int64, text string, won bool, err error) {
-	return 0, "", false, errNotYet
+// alone runs fn with the second connection. Its ctx is not that of who asks, which
+// stands for their organisation: it only ends with it.
+func (r *Relay) alone(ctx context.Context, fn func(ctx context.Context) error) error {
+	select {
+	case r.lane <- struct{}{}:
+	case <-ctx.Done():
+		return postgres.Fault(ctx.Err())
+	}
+	defer func() { <-r.lane }()
+	own, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	return postgres.Fault(fn(own))
 }
 
-// HandOver gives away all answers that are made here, with all that was added to them
-// in the log: their contexts end with ErrHandedOver.
-func (r *Relay) HandOver(ctx context.Context) error { return errNotYet }
+// patience is how long one exchange with the database may take.
+const patience = 5 * time.Second
 
-// Close says that this process is not alive any more.
-func (r *Relay) Close(ctx context.Context) error { return errNotYet }
-
-// Swept counts what one Sweep made good.
-type Swept struct {
-	Interrupted int // answers whose process died and that nobody read
-	Events      int // removed from the log, their answers having ended long ago
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // told already
+	}
 }
-
-// Sweep ends what nobody reads, and empties the log, over all organisations.
-func Sweep(ctx context.Context, db postgres.Beginner) (Swept, error) { return Swept{}, errNotYet }

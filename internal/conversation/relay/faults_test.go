@@ -1,0 +1,87 @@
+package relay_test
+
+import (
+	"context"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// process is the way of a process to its database. It can be frozen and go on, as
+// with SIGSTOP and SIGCONT, and it can be killed: then nothing it asks for comes
+// back.
+type process struct {
+	postgres.Beginner
+	mu     sync.Mutex
+	frozen chan struct{} // closed when it goes on; nil: it runs
+	killed bool
+	// cut, when set, is asked after each batch: true loses the answer, not the batch.
+	cut func() bool
+}
+
+func (p *process) freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frozen = make(chan struct{})
+}
+
+func (p *process) thaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.frozen)
+	p.frozen = nil
+}
+
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed = true
+}
+
+// alive waits while the process is frozen. A killed one never hears anything.
+func (p *process) alive() error {
+	for {
+		p.mu.Lock()
+		frozen, killed := p.frozen, p.killed
+		p.mu.Unlock()
+		switch {
+		case killed:
+			return postgres.Fault(context.Canceled) // nobody is there to see it
+		case frozen == nil:
+			return nil
+		}
+		<-frozen
+	}
+}
+
+func (p *process) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
+	if err := p.alive(); err != nil {
+		return tag, err
+	}
+	return p.Beginner.Exec(ctx, sql, args...)
+}
+
+func (p *process) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := p.alive(); err != nil {
+		return nil, err
+	}
+	return p.Beginner.Query(ctx, sql, args...)
+}
+
+func (p *process) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if err := p.alive(); err != nil {
+		return pgx.FailedBatchResults(b, err)
+	}
+	results := p.Beginner.SendBatch(context.WithoutCancel(ctx), b) // a frozen process's time does not pass
+	p.mu.Lock()
+	cut := p.cut != nil && p.cut()
+	p.mu.Unlock()
+	if cut {
+		_ = results.Close()
+		return pgx.FailedBatchResults(b, context.DeadlineExceeded)
+	}
+	return results
+}

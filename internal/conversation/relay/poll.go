@@ -1,0 +1,203 @@
+package relay
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+const (
+	mostEvents  = 500 // of an answer that are fetched at once
+	mostAnswers = 500 // that are looked up at once
+)
+
+// poller reads the answers of other processes for all who follow them here, while
+// there are any.
+func (r *Relay) poller() {
+	var failing time.Time
+	for {
+		r.mu.Lock()
+		if len(r.watched) == 0 || r.closed {
+			for _, w := range r.watched {
+				w.finish(errClosed, 0)
+			}
+			r.polling = false
+			r.mu.Unlock()
+			return
+		}
+		watched := maps.Clone(r.watched)
+		r.mu.Unlock()
+		began := time.Now()
+		more, err := r.poll(watched)
+		switch {
+		case err == nil:
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = began
+		case time.Since(failing) > r.o.Outage:
+			for a, w := range watched {
+				r.unwatch(a, w, err, 0)
+			}
+		}
+		if more {
+			continue
+		}
+		// A database that is slow is asked less often.
+		select {
+		case <-time.After(max(r.o.Poll, 3*time.Since(began))):
+		case <-r.look:
+		case <-r.stopped:
+		}
+	}
+}
+
+// unwatch tells readers of an answer why no more comes here.
+func (r *Relay) unwatch(a Answer, w *answer, why error, total int64) {
+	r.mu.Lock()
+	if r.watched[a] == w {
+		delete(r.watched, a)
+	}
+	r.mu.Unlock()
+	w.finish(why, total)
+}
+
+// poll looks once after all; more says that there is more at once.
+func (r *Relay) poll(watched map[Answer]*answer) (more bool, err error) {
+	var stranded []Answer
+	for some := range slices.Chunk(slices.Collect(maps.Keys(watched)), mostAnswers) {
+		err := r.alone(context.Background(), func(ctx context.Context) error {
+			states, err := r.fetch(ctx, some, watched)
+			if err != nil {
+				return err
+			}
+			for i, a := range some {
+				w, s := watched[a], states[i]
+				if len(s.news) > 0 {
+					w.add(s.news)
+				}
+				switch had := w.count(); {
+				case !s.there:
+					r.unwatch(a, w, errNoAnswer, 0)
+				case len(s.news) == mostEvents:
+					more = true
+				case s.ended && had < s.events:
+					r.unwatch(a, w, ErrGone, s.events)
+				case s.ended:
+					r.unwatch(a, w, errEnded, s.events)
+				case s.dead:
+					stranded = append(stranded, a)
+				case s.free:
+					r.unwatch(a, w, ErrHandedOver, 0)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	for some := range slices.Chunk(stranded, 50) {
+		err := r.alone(context.Background(), func(ctx context.Context) error {
+			_, err := interrupt(ctx, r.o.DB, some, "")
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+		more = true // they have ended: who reads them is told now
+	}
+	return more, nil
+}
+
+// state is what a poll finds of an answer.
+type state struct {
+	there  bool
+	ended  bool
+	dead   bool // nobody makes it, and nobody will
+	free   bool // somebody may go on with it
+	events int64
+	news   []Event
+}
+
+// fetch reads rows and what is new in the log, in this order: of an answer that has
+// ended, the log is then whole.
+func (r *Relay) fetch(ctx context.Context, answers []Answer, watched map[Answer]*answer) ([]state, error) {
+	var organizations, sessions, messages []string
+	var after []int64
+	for _, a := range answers {
+		organizations, sessions, messages = append(organizations, a.Organization), append(sessions, a.Session), append(messages, a.Message)
+		after = append(after, watched[a].count())
+	}
+	states := make([]state, len(answers))
+	b := &pgx.Batch{}
+	b.Queue(`
+		SELECT a.n, m.state <> 'streaming', coalesce(m.events, 0), m.producer_id IS NULL,
+			CASE WHEN m.producer_id IS NULL THEN `+unclaimed+` ELSE `+dead+` END
+		FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (organization_id, session_id, message_id, n)
+		JOIN messages m ON m.organization_id = a.organization_id AND m.session_id = a.session_id AND m.message_id = a.message_id
+		LEFT JOIN producers p USING (producer_id)
+		WHERE m.role = 'assistant'`, organizations, sessions, messages).Query(func(rows pgx.Rows) error {
+		var n int64
+		var s state
+		_, err := pgx.ForEachRow(rows, []any{&n, &s.ended, &s.events, &s.free, &s.dead}, func() error {
+			s.there = true
+			states[n-1] = s
+			return nil
+		})
+		return err
+	})
+	b.Queue(`
+		SELECT a.n, e.seq, e.kind, e.data
+		FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS a (organization_id, message_id, after, n)
+		CROSS JOIN LATERAL (
+			SELECT seq, kind, data FROM stream_events s
+			WHERE s.message_id = a.message_id AND s.organization_id = a.organization_id AND s.seq > a.after
+			ORDER BY seq
+			LIMIT $4) e
+		ORDER BY a.n, e.seq`, organizations, messages, after, mostEvents).Query(func(rows pgx.Rows) error {
+		var n, seq int64
+		var kind, data string
+		_, err := pgx.ForEachRow(rows, []any{&n, &seq, &kind, &data}, func() error {
+			s := &states[n-1]
+			// What is missing was removed. What is behind the end is no part of the answer.
+			if seq == after[n-1]+int64(len(s.news))+1 && !(s.ended && seq > s.events) {
+				s.news = append(s.news, Event{seq, Kind(kind), []byte(data)})
+			}
+			return nil
+		})
+		return err
+	})
+	if err := r.o.DB.SendBatch(ctx, b).Close(); err != nil {
+		return nil, postgres.Fault(err)
+	}
+	for i := range states {
+		if !states[i].there {
+			states[i].news = nil
+		}
+	}
+	return states, nil
+}
+
+// Stop has an answer end, wherever it is made: at once when that is here, else
+// within a fraction of a second. NotFound: it is not being made.
+func (r *Relay) Stop(ctx context.Context, a Answer) error {
+	if l := r.live(a); l != nil {
+		l.cancel(ErrStopped)
+		return nil
+	}
+	return r.alone(ctx, func(ctx context.Context) error {
+		tag, err := r.o.DB.Exec(ctx, `
+			UPDATE messages SET stop_requested = true
+			WHERE organization_id = $1 AND session_id = $2 AND message_id = $3 AND state = 'streaming'`, a.Organization, a.Session, a.Message)
+		if err == nil && tag.RowsAffected() == 0 {
+			return fault.New(fault.NotFound, "No answer is being written here.")
+		}
+		return err
+	})
+}
