@@ -17,27 +17,23 @@ import (
 	"lectern.dev/lectern/internal/llm"
 )
 
-const (
-	mostText = 1 << 20 // bytes of an answer
-	ownModel = "lectern"
-)
+// ownModel is who answers when the program does, without any model.
+const ownModel = "lectern"
 
-var (
-	errTooLong = errors.New("the answer took too long")
-	errTooMuch = errors.New("the answer has too much text")
-)
+var errTooLong = errors.New("the answer took too long")
 
 // making is an answer that is being made here.
 type making struct {
-	turn     Turn
-	in       Prompt
-	began    time.Time  // when it was asked for
-	logged   int64      // events that another process has logged already
-	prefix   string     // what those say
-	earlier  []Citation // of the prefix
-	handover bool       // another process began it
+	turn    Turn
+	in      Prompt
+	began   time.Time // when it was asked for
+	takenUp bool      // another process began it,
+	logged  int64     // and has logged so many events,
+	prefix  string    // which say this
 
 	t       *Tutor
+	user    string
+	answer  Message // its row, when it began
 	live    *relay.Live
 	said    strings.Builder // what was told, the prefix included
 	scan    *scanner
@@ -45,25 +41,23 @@ type making struct {
 	outcome Outcome
 	ttfb    time.Duration
 	tries   llm.Tries
-	done    chan struct{} // closed when it is over
 
 	disconnects, resumed atomic.Int64 // of its readers here
 }
 
 // run makes the answer and says how it ended.
 func (m *making) run(ctx context.Context) {
-	defer close(m.done)
 	ctx, spent := budget.Counting(budget.With(ctx, budget.Payer{
 		Organization: m.turn.who.Organization, User: m.turn.who.User, Subject: m.turn.Session.ID, Uncapped: true,
 	}))
-	m.scan = &scanner{text: m.tell, cite: m.cite, citations: m.earlier}
+	m.scan = &scanner{text: m.tell, cite: m.cite}
 	m.said.WriteString(m.prefix)
 	err := m.compose(ctx)
 	if err == nil || !lost(ctx) {
 		err = errors.Join(err, m.scan.end())
 	}
 	stored, kept := m.end(ctx, err)
-	m.t.over(m.turn.answer(), stored)
+	m.t.over(m.turn.name(), stored)
 	m.live.End()
 	m.report(ctx, cmp.Or(kept, err), stored, spent.Micros())
 	if stored != nil {
@@ -84,9 +78,14 @@ func (m *making) compose(ctx context.Context) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if m.takenUp {
+		if err := m.t.persist(ctx, func() error { return m.recall(ctx) }); err != nil {
+			return err
+		}
+	}
 	m.outcome.PromptVersion = promptVersion(m.turn.Task)
 	m.outcome.Model = m.t.p.Model.Name()
-	if m.ground, err = m.t.gather(ctx, m.turn.who, m.turn); err != nil {
+	if m.ground, err = m.t.gather(ctx, m.turn.who, m.turn, m.scan.citations); err != nil {
 		return err
 	}
 	m.scan.resolve = m.ground.resolve
@@ -104,13 +103,13 @@ func (m *making) compose(ctx context.Context) (err error) {
 
 // ask has the model answer.
 func (m *making) ask(ctx context.Context) error {
-	prefix, citations := m.prefix, m.earlier
+	prefix := m.ground.cited(m.prefix, m.scan.citations)
 	if m.turn.Continues != nil {
-		prefix, citations = m.turn.Continues.Content+m.prefix, m.turn.Continues.Citations
+		prefix = m.ground.cited(m.turn.Continues.Content, m.turn.Continues.Citations) + prefix
 	}
-	req := m.ground.request(m.turn, m.in, m.ground.cited(prefix, citations))
+	req := m.ground.request(m.turn, m.in, prefix)
 	write := m.scan.write
-	join := &joiner{before: m.ground.cited(prefix, citations), write: write}
+	join := &joiner{before: prefix, write: write}
 	if prefix != "" {
 		write = join.take
 	}
@@ -142,13 +141,10 @@ func (m *making) ask(ctx context.Context) error {
 
 // tell sends text on its way to the readers.
 func (m *making) tell(text string) error {
-	if m.said.Len()+len(text) > mostText {
-		return errTooMuch
-	}
 	if err := m.live.Text(text); err != nil {
 		return err
 	}
-	if m.ttfb == 0 && !m.handover {
+	if m.ttfb == 0 && !m.takenUp {
 		m.ttfb = max(m.t.p.Now().Sub(m.began), 1)
 	}
 	m.said.WriteString(text)

@@ -29,7 +29,7 @@ func (m *making) end(ctx context.Context, err error) (*Message, error) {
 		o.State, o.Finish = Stopped, ""
 	case err == nil:
 		o.State = Complete
-	case errors.Is(err, errTooMuch):
+	case errors.Is(err, relay.ErrTooLong):
 		o.State, o.Finish = Complete, llm.Length
 	default:
 		o.State, o.Finish, o.Problem = Interrupted, "", problemOf(cause, err)
@@ -40,12 +40,13 @@ func (m *making) end(ctx context.Context, err error) (*Message, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), persistence)
 	defer cancel()
 	var stored Message
-	kept := m.t.persist(ctx, func() (err error) {
-		if o.Events, err = m.live.Flush(ctx); err == nil {
+	var kept error
+	if o.Events, kept = m.live.Flush(ctx); kept == nil {
+		kept = m.t.persist(ctx, func() (err error) {
 			stored, err = finish(ctx, m.t.p.DB, m.turn, *o)
-		}
-		return err
-	})
+			return err
+		})
+	}
 	if kept != nil {
 		if !errors.Is(kept, relay.ErrLost) && !errors.Is(kept, relay.ErrHandedOver) {
 			slog.ErrorContext(ctx, "the end of an answer could not be stored", "session", m.turn.Session.ID, "message", m.turn.Answer.ID, "error", kept)

@@ -8,6 +8,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/id"
 )
 
 // Reader gives the events of an answer until its end.
@@ -36,8 +37,8 @@ func (t *Tutor) Follow(ctx context.Context, p account.Principal, session, answer
 		seen = -1
 	}
 	a := relay.Answer{Organization: p.Organization, Session: session, Message: answer}
-	if m := t.local(a); m != nil && m.turn.who.User == p.User {
-		return t.reader(a, p, m.turn.Answer, seen), nil
+	if m := t.local(a); m != nil && m.user == p.User {
+		return t.reader(a, p, m.answer, seen), nil
 	}
 	m, err := GetMessage(ctx, t.p.DB, p, session, answer)
 	switch {
@@ -71,11 +72,6 @@ func (t *Tutor) reader(a relay.Answer, p account.Principal, m Message, seen int6
 			seen = 0
 		}
 		for {
-			if m.State == Streaming {
-				if err := t.takeUp(ctx, a, p); err != nil {
-					return err
-				}
-			}
 			err = t.p.Relay.Follow(ctx, a, seen, func(events []relay.Event) error {
 				for _, e := range events {
 					if err := send(Event{eventID(a.Message, e.Seq), string(e.Kind), e.Data}); err != nil {
@@ -87,6 +83,9 @@ func (t *Tutor) reader(a relay.Answer, p account.Principal, m Message, seen int6
 			})
 			if !errors.Is(err, relay.ErrHandedOver) {
 				break
+			}
+			if err := t.takeUp(ctx, a, p, m); err != nil {
+				return err
 			}
 		}
 		if err != nil && !errors.Is(err, relay.ErrGone) {
@@ -136,11 +135,8 @@ func (t *Tutor) ending(ctx context.Context, a relay.Answer, p account.Principal)
 }
 
 // takeUp goes on here with an answer that another process handed over when it ended.
-// Nothing happens when it is being made somewhere.
-func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal) error {
-	if t.local(a) != nil {
-		return nil
-	}
+// Nothing happens when somebody else was quicker.
+func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal, answer Message) error {
 	leave, err := t.enter()
 	if err != nil {
 		return err
@@ -155,18 +151,24 @@ func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal)
 		return err
 	}
 	// From here on it is ours: who asked may go, the answer goes on.
-	ctx = context.WithoutCancel(ctx)
-	m := &making{began: t.p.Now(), logged: logged, prefix: text, handover: true}
-	if m.turn, err = load(ctx, t.p.DB, p, a.Session, a.Message, producer); err != nil {
+	t.begin(ctx, &making{
+		turn:  Turn{Session: Session{ID: a.Session}, Answer: answer, who: p, producer: producer, checkpoint: id.New(id.Checkpoint)},
+		began: t.p.Now(), logged: logged, prefix: text, takenUp: true,
+	})
+	return nil
+}
+
+// recall reads again what another process knew of an answer that is gone on with.
+func (m *making) recall(ctx context.Context) (err error) {
+	checkpoint := m.turn.checkpoint
+	if m.turn, err = load(ctx, m.t.p.DB, m.turn.who, m.turn.Session.ID, m.turn.Answer.ID, m.turn.producer); err != nil {
 		return err
 	}
-	if logged > 0 {
-		if m.earlier, err = t.citationsOf(ctx, a, logged); err != nil {
-			return err
-		}
+	m.turn.checkpoint = checkpoint
+	if m.logged > 0 {
+		m.scan.citations, err = m.t.citationsOf(ctx, m.turn.name(), m.logged)
 	}
-	t.begin(ctx, m)
-	return nil
+	return err
 }
 
 // errEnough ends the reading of a log whose end is known.

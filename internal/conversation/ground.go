@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -32,8 +33,9 @@ type ground struct {
 	quiz     quiz
 }
 
-// gather reads what a turn rests on. The search, which takes longest, runs beside the rest.
-func (t *Tutor) gather(ctx context.Context, p account.Principal, turn Turn) (*ground, error) {
+// gather reads what a turn rests on. The search, which takes longest, runs beside the
+// rest. What is cited already, by the beginning of an answer, is among it.
+func (t *Tutor) gather(ctx context.Context, p account.Principal, turn Turn, cited []Citation) (*ground, error) {
 	g := &ground{}
 	s := turn.Session
 	if s.CourseID == "" {
@@ -75,7 +77,7 @@ func (t *Tutor) gather(ctx context.Context, p account.Principal, turn Turn) (*gr
 	if err := work.Wait(); err != nil {
 		return nil, err
 	}
-	if err := t.addEvidence(ctx, p, g, names, turn); err != nil {
+	if err := t.addEvidence(ctx, p, g, names, turn, cited); err != nil {
 		return nil, err
 	}
 	switch {
@@ -126,7 +128,7 @@ func (t *Tutor) addReadings(ctx context.Context, p account.Principal, g *ground,
 
 // addEvidence takes up first what must be there: what a judged question rests on, and
 // what the beginning of an answer that is gone on with cites.
-func (t *Tutor) addEvidence(ctx context.Context, p account.Principal, g *ground, names map[string]string, turn Turn) error {
+func (t *Tutor) addEvidence(ctx context.Context, p account.Principal, g *ground, names map[string]string, turn Turn, cited []Citation) error {
 	var ids []string
 	if g.quiz.judged != nil {
 		for _, e := range g.quiz.judged.Evidence {
@@ -134,7 +136,10 @@ func (t *Tutor) addEvidence(ctx context.Context, p account.Principal, g *ground,
 		}
 	}
 	if turn.Continues != nil {
-		for _, c := range turn.Continues.Citations {
+		cited = append(slices.Clone(turn.Continues.Citations), cited...)
+	}
+	for _, c := range cited {
+		if c.Passage != "" {
 			ids = append(ids, c.Passage)
 		}
 	}

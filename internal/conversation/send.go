@@ -56,8 +56,8 @@ func (t *Tutor) enter() (leave func(), err error) {
 func (t *Tutor) begin(ctx context.Context, m *making) {
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithTimeoutCause(ctx, hardLimit, errTooLong)
-	m.t, m.done = t, make(chan struct{})
-	answer := m.turn.answer()
+	m.t, m.user, m.answer = t, m.turn.who.User, m.turn.Answer
+	answer := m.turn.name()
 	t.mu.Lock()
 	t.making[answer] = m
 	t.began.Add(1)
@@ -71,8 +71,8 @@ func (t *Tutor) begin(ctx context.Context, m *making) {
 	}()
 }
 
-// answer names the answer of a turn to the relay.
-func (t Turn) answer() relay.Answer {
+// name names the answer of a turn to the relay.
+func (t Turn) name() relay.Answer {
 	return relay.Answer{Organization: t.who.Organization, Session: t.Session.ID, Message: t.Answer.ID}
 }
 

@@ -40,6 +40,7 @@ type language struct {
 	articles      set
 	definite      set // articles that speak of something known already
 	past          set // verbs of stories: what was is taught less often than what is
+	asking        set // words of questions that say nothing about the subject: "explain"
 	abbreviations set
 	frontMatter   *regexp.Regexp // headings of what is about the book and not in it
 	counters      *regexp.Regexp // "Chapter 3. " at the start of a heading
@@ -86,7 +87,7 @@ var languages = sync.OnceValue(func() map[string]*language {
 func parseLanguage(tag string, data []byte) (*language, error) {
 	var f struct {
 		Stop, Dangling, Connectives, Numbered, Pointing, Referrals, Chatter, Deictic, Endings, Fillers, Relatives, Openings, Subordinate, Cuts,
-		Conditions, Verbs, Definitions, DefinitionsPlural, Articles, Definite, Past, Abbreviations, FrontMatter, Counters string
+		Conditions, Verbs, Definitions, DefinitionsPlural, Articles, Definite, Past, Asking, Abbreviations, FrontMatter, Counters string
 		Phrases map[string][]string
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -123,6 +124,7 @@ func parseLanguage(tag string, data []byte) (*language, error) {
 		articles:      words(f.Articles),
 		definite:      words(f.Definite),
 		past:          words(f.Past),
+		asking:        words(f.Asking),
 		abbreviations: words(f.Abbreviations),
 		frontMatter:   frontMatter,
 		counters:      counters,

@@ -1,7 +1,8 @@
 // Package offline is a language model that needs no network and no key: it writes
 // by extraction from the passages that a request carries.
 //
-// It recognises four kinds of writing by the schema's name. An "outline" follows the
+// It answers learners in plain text, with the sentences that are about their question;
+// see tutor. It recognises four more kinds of writing by the schema's name. An "outline" follows the
 // document's own headings. A "lesson" is made of the document's own sentences: ranked
 // by how central they are, kept when they can stand alone, shortened at clause
 // boundaries for the slides and left whole for the narrator. "questions" ask for what
@@ -26,33 +27,43 @@ type Model struct{}
 func (Model) Name() string { return "offline-1" }
 
 // Complete answers requests whose schema is "outline", "lesson", "questions" or
-// "review"; anything else is Invalid, because it would have to be invented.
+// "review", and in plain text those without a schema; anything else is Invalid,
+// because it would have to be invented.
 func (m Model) Complete(ctx context.Context, req llm.Request) (llm.Response, error) {
 	if err := ctx.Err(); err != nil {
 		return llm.Response{}, llm.Interrupted(err)
 	}
-	answer, err := answer(ctx, req)
-	if err != nil {
-		return llm.Response{}, err
-	}
-	text, err := json.Marshal(answer)
+	text, finish, err := compose(ctx, req)
 	if err != nil {
 		return llm.Response{}, err
 	}
 	return llm.Response{
-		Text:   string(text),
+		Text:   text,
 		Model:  m.Name(),
-		Usage:  llm.Usage{Input: llm.EstimateTokens(req), Output: llm.EstimateText(string(text))},
-		Finish: llm.Stop,
+		Usage:  llm.Usage{Input: llm.EstimateTokens(req), Output: llm.EstimateText(text)},
+		Finish: finish,
 	}, nil
 }
 
-func answer(ctx context.Context, req llm.Request) (any, error) {
-	kind := ""
-	if req.Schema != nil {
-		kind = req.Schema.Name
+func compose(ctx context.Context, req llm.Request) (string, llm.Finish, error) {
+	if req.Schema == nil {
+		text, err := talk(ctx, req)
+		if err != nil {
+			return "", "", err
+		}
+		text, finish := within(text, req.MaxTokens)
+		return text, finish, nil
 	}
-	switch kind {
+	answer, err := answer(ctx, req)
+	if err != nil {
+		return "", "", err
+	}
+	text, err := json.Marshal(answer)
+	return string(text), llm.Stop, err
+}
+
+func answer(ctx context.Context, req llm.Request) (any, error) {
+	switch req.Schema.Name {
 	case "outline":
 		return writeOutline(ctx, req)
 	case "lesson":
