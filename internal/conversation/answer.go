@@ -141,6 +141,7 @@ func (m *making) ask(ctx context.Context) error {
 
 // tell sends text on its way to the readers.
 func (m *making) tell(text string) error {
+	text = relay.Storable(text) // the row will hold what the log has
 	if err := m.live.Text(text); err != nil {
 		return err
 	}

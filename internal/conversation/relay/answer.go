@@ -15,6 +15,8 @@ type answer struct {
 	over    error  // errEnded, or why the readers have to look elsewhere
 	total   int64  // events that it has had, when it is over
 	readers []*reader
+
+	looked bool // the poller's: whether it was asked about at all
 }
 
 // end is where an event ends in the text, and its kind.

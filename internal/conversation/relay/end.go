@@ -19,6 +19,9 @@ const unclaimed = `(m.producer_id IS NULL AND m.handed_over_at < now() - interva
 // Why an answer ended that its process did not end, for a person.
 const stranded = "The server that was writing this answer stopped before it was done. What it had written is kept: ask for the rest, or ask again."
 
+// interruptAtOnce is how many answers one statement ends.
+const interruptAtOnce = 50
+
 // interrupt ends answers whose process has died, or that nobody has gone on with, or
 // that carry the id own and are not made there, as their log has them. The lock
 // waits for appends that are under way; later ones find the answer ended.
@@ -28,7 +31,7 @@ func interrupt(ctx context.Context, db postgres.Beginner, answers []Answer, own 
 		organizations, sessions, messages = append(organizations, a.Organization), append(sessions, a.Session), append(messages, a.Message)
 	}
 	b := &pgx.Batch{}
-	b.Queue(`SELECT set_config('lock_timeout', '1s', true)`)
+	b.Queue(`SELECT set_config('lock_timeout', '200ms', true)`)
 	b.Queue(`
 		SELECT pg_advisory_xact_lock(hashtextextended('producer ' || producer_id, 0))
 		FROM (

@@ -22,13 +22,12 @@ const atOnce = 256
 // was asked for any more. NotFound: there is no such answer. Unavailable: the
 // database has been away for a long time.
 func (r *Relay) Follow(ctx context.Context, a Answer, after int64, give func([]Event) error) error {
-	var space [atOnce]Event
 	for {
 		log, leave, err := r.read(a)
 		if err != nil {
 			return err
 		}
-		after, err = follow(ctx, log.answer, log.reader, after, space[:0], give)
+		after, err = follow(ctx, log.answer, log.reader, after, give)
 		leave()
 		if !errors.Is(err, errElsewhere) {
 			return err
@@ -75,9 +74,13 @@ func (r *Relay) read(a Answer) (reading, func(), error) {
 }
 
 // follow gives what comes until it is over; errElsewhere: here, at least.
-func follow(ctx context.Context, a *answer, r *reader, seq int64, space []Event, give func([]Event) error) (int64, error) {
+func follow(ctx context.Context, a *answer, r *reader, seq int64, give func([]Event) error) (int64, error) {
+	var space []Event // most of the time there is one event at a time
 	for {
 		events, total, over := a.after(seq, atOnce, space)
+		if cap(events) <= 8 {
+			space = events
+		}
 		if len(events) > 0 {
 			if err := give(events); err != nil {
 				return seq, err

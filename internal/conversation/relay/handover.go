@@ -57,7 +57,7 @@ func (r *Relay) Claim(ctx context.Context, a Answer) (logged int64, text string,
 // that carries our id, and is not made here, is one whose claim was not heard of.
 func (r *Relay) takeOver(ctx context.Context, a Answer) (events []Event, won bool, err error) {
 	b := &pgx.Batch{}
-	b.Queue(`SELECT set_config('lock_timeout', '1s', true)`)
+	b.Queue(`SELECT set_config('lock_timeout', '200ms', true)`)
 	b.Queue(`
 		SELECT pg_advisory_xact_lock(hashtextextended('producer ' || m.producer_id, 0))
 		FROM messages m LEFT JOIN producers p USING (producer_id)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -20,7 +19,8 @@ const (
 // poller reads the answers of other processes for all who follow them here, while
 // there are any.
 func (r *Relay) poller() {
-	var failing time.Time
+	var failing, last time.Time // since when it fails; when all were looked up
+	pause := r.o.Poll
 	for {
 		r.mu.Lock()
 		if len(r.watched) == 0 || r.closed {
@@ -31,9 +31,15 @@ func (r *Relay) poller() {
 			r.mu.Unlock()
 			return
 		}
-		watched := maps.Clone(r.watched)
-		r.mu.Unlock()
 		began := time.Now()
+		all := began.Sub(last) >= pause
+		watched := make(map[Answer]*answer, len(r.watched))
+		for a, w := range r.watched {
+			if all || !w.looked {
+				watched[a] = w
+			}
+		}
+		r.mu.Unlock()
 		more, err := r.poll(watched)
 		switch {
 		case err == nil:
@@ -45,12 +51,16 @@ func (r *Relay) poller() {
 				r.unwatch(a, w, err, 0)
 			}
 		}
+		if all {
+			last = began
+			pause = max(r.o.Poll, 4*time.Since(began)) // a database that is slow is asked less often
+		}
 		if more {
+			last = time.Time{}
 			continue
 		}
-		// A database that is slow is asked less often.
 		select {
-		case <-time.After(max(r.o.Poll, 3*time.Since(began))):
+		case <-time.After(pause - time.Since(last)):
 		case <-r.look:
 		case <-r.stopped:
 		}
@@ -69,7 +79,7 @@ func (r *Relay) unwatch(a Answer, w *answer, why error, total int64) {
 
 // poll looks once after all; more says that there is more at once.
 func (r *Relay) poll(watched map[Answer]*answer) (more bool, err error) {
-	var stranded []Answer
+	stranded := map[string][]Answer{}
 	for some := range slices.Chunk(slices.Collect(maps.Keys(watched)), mostAnswers) {
 		err := r.alone(context.Background(), func(ctx context.Context) error {
 			states, err := r.fetch(ctx, some, watched)
@@ -78,6 +88,7 @@ func (r *Relay) poll(watched map[Answer]*answer) (more bool, err error) {
 			}
 			for i, a := range some {
 				w, s := watched[a], states[i]
+				w.looked = true
 				if len(s.news) > 0 {
 					w.add(s.news)
 				}
@@ -91,7 +102,7 @@ func (r *Relay) poll(watched map[Answer]*answer) (more bool, err error) {
 				case s.ended:
 					r.unwatch(a, w, errEnded, s.events)
 				case s.dead:
-					stranded = append(stranded, a)
+					stranded[s.producer] = append(stranded[s.producer], a)
 				case s.free:
 					r.unwatch(a, w, ErrHandedOver, 0)
 				}
@@ -102,15 +113,15 @@ func (r *Relay) poll(watched map[Answer]*answer) (more bool, err error) {
 			return false, err
 		}
 	}
-	for some := range slices.Chunk(stranded, 50) {
-		err := r.alone(context.Background(), func(ctx context.Context) error {
-			_, err := interrupt(ctx, r.o.DB, some, "")
-			return err
-		})
-		if err != nil {
-			return false, err
+	for _, answers := range stranded { // of one process at a time: its lock may not be free
+		for some := range slices.Chunk(answers, interruptAtOnce) {
+			var n int
+			err := r.alone(context.Background(), func(ctx context.Context) (err error) {
+				n, err = interrupt(ctx, r.o.DB, some, "")
+				return err
+			})
+			more = more || err == nil && n > 0 // who reads them is told now; the others, next time
 		}
-		more = true // they have ended: who reads them is told now
 	}
 	return more, nil
 }
@@ -123,6 +134,8 @@ type state struct {
 	free   bool // somebody may go on with it
 	events int64
 	news   []Event
+
+	producer string
 }
 
 // fetch reads rows and what is new in the log, in this order: of an answer that has
@@ -138,14 +151,14 @@ func (r *Relay) fetch(ctx context.Context, answers []Answer, watched map[Answer]
 	b := &pgx.Batch{}
 	b.Queue(`
 		SELECT a.n, m.state <> 'streaming', coalesce(m.events, 0), m.producer_id IS NULL,
-			CASE WHEN m.producer_id IS NULL THEN `+unclaimed+` ELSE `+dead+` END
+			CASE WHEN m.producer_id IS NULL THEN `+unclaimed+` ELSE `+dead+` END, coalesce(m.producer_id, '')
 		FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (organization_id, session_id, message_id, n)
 		JOIN messages m ON m.organization_id = a.organization_id AND m.session_id = a.session_id AND m.message_id = a.message_id
 		LEFT JOIN producers p USING (producer_id)
 		WHERE m.role = 'assistant'`, organizations, sessions, messages).Query(func(rows pgx.Rows) error {
 		var n int64
 		var s state
-		_, err := pgx.ForEachRow(rows, []any{&n, &s.ended, &s.events, &s.free, &s.dead}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&n, &s.ended, &s.events, &s.free, &s.dead, &s.producer}, func() error {
 			s.there = true
 			states[n-1] = s
 			return nil
@@ -185,19 +198,16 @@ func (r *Relay) fetch(ctx context.Context, answers []Answer, watched map[Answer]
 }
 
 // Stop has an answer end, wherever it is made: at once when that is here, else
-// within a fraction of a second. NotFound: it is not being made.
+// within a fraction of a second. Nothing happens when it is not being made.
 func (r *Relay) Stop(ctx context.Context, a Answer) error {
 	if l := r.live(a); l != nil {
 		l.cancel(ErrStopped)
 		return nil
 	}
 	return r.alone(ctx, func(ctx context.Context) error {
-		tag, err := r.o.DB.Exec(ctx, `
+		_, err := r.o.DB.Exec(ctx, `
 			UPDATE messages SET stop_requested = true
 			WHERE organization_id = $1 AND session_id = $2 AND message_id = $3 AND state = 'streaming'`, a.Organization, a.Session, a.Message)
-		if err == nil && tag.RowsAffected() == 0 {
-			return fault.New(fault.NotFound, "No answer is being written here.")
-		}
 		return err
 	})
 }

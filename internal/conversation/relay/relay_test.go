@@ -93,8 +93,15 @@ func TestAnswersOfOthers(t *testing.T) {
 	h := newHouse(t)
 	here, there := h.relay(t, relay.Options{}), h.relay(t, relay.Options{})
 	a := h.answer(t, here)
-	live := here.Begin(a, 0, make(causes, 1).cancel)
-	defer live.End()
+	why := make(causes, 1)
+	live := here.Begin(a, 0, why.cancel)
+	defer func() {
+		time.Sleep(300 * time.Millisecond) // a stop would have come
+		if len(why) > 0 {
+			t.Errorf("stopped: %v", <-why)
+		}
+		live.End()
+	}()
 	must(t, live.Text("x"))
 	_, err := live.Flush(t.Context())
 	must(t, err)
@@ -108,9 +115,7 @@ func TestAnswersOfOthers(t *testing.T) {
 			if !fault.Is(err, fault.NotFound) {
 				t.Errorf("%v: %v", wrong, err)
 			}
-			if err := r.Stop(t.Context(), wrong); !fault.Is(err, fault.NotFound) {
-				t.Errorf("stop: %v", err)
-			}
+			must(t, r.Stop(t.Context(), wrong))
 			if _, _, won, err := r.Claim(t.Context(), wrong); won || err != nil {
 				t.Errorf("claim: %t, %v", won, err)
 			}

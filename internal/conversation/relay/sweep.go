@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,26 +42,33 @@ func Sweep(ctx context.Context, db postgres.Beginner) (Swept, error) {
 
 func sweepAnswersOfDead(ctx context.Context, db postgres.Beginner) (int, error) {
 	rows, err := db.Query(ctx, `
-		SELECT m.organization_id, m.session_id, m.message_id
+		SELECT m.organization_id, m.session_id, m.message_id, coalesce(m.producer_id, '')
 		FROM messages m LEFT JOIN producers p USING (producer_id)
 		WHERE m.state = 'streaming' AND CASE WHEN m.producer_id IS NULL THEN `+unclaimed+` ELSE `+dead+` END
 		LIMIT $1`, sweepAnswers)
 	if err != nil {
 		return 0, err
 	}
-	left, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Answer])
+	left := map[string][]Answer{}
+	var a Answer
+	var producer string
+	_, err = pgx.ForEachRow(rows, []any{&a.Organization, &a.Session, &a.Message, &producer}, func() error {
+		left[producer] = append(left[producer], a)
+		return nil
+	})
 	if err != nil {
 		return 0, err
 	}
 	n := 0
-	for len(left) > 0 && err == nil {
-		some := left[:min(50, len(left))]
-		left = left[len(some):]
-		var ended int
-		ended, err = interrupt(ctx, db, some, "")
-		n += ended
+	var errs []error
+	for _, answers := range left { // of one process at a time: its lock may not be free
+		for some := range slices.Chunk(answers, interruptAtOnce) {
+			ended, err := interrupt(ctx, db, some, "")
+			n += ended
+			errs = append(errs, err)
+		}
 	}
-	return n, err
+	return n, errors.Join(errs...)
 }
 
 // sweepLog removes the oldest events first: ids of answers begin with their time.
