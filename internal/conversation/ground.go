@@ -46,31 +46,31 @@ func (t *Tutor) gather(ctx context.Context, p account.Principal, turn Turn, cite
 	var lesson []quoted
 	query := searchFor(turn.Question.Content, turn.History)
 	whole := turn.Task.Name == summariseTask
-	work, ctx := errgroup.WithContext(ctx)
+	work, both := errgroup.WithContext(ctx)
 	work.Go(func() (err error) {
 		if turn.Task.Name != quizTask && (!whole || s.LessonID == "") {
-			hits, err = source.Search(ctx, t.p.DB, p.Organization, s.CourseID, query, searched)
+			hits, err = search(both, t.p.DB, p.Organization, s.CourseID, query)
 		}
 		return err
 	})
 	work.Go(func() (err error) {
-		if g.course, err = course.Get(ctx, t.p.DB, p.Organization, s.CourseID); err != nil {
+		if g.course, err = course.Get(both, t.p.DB, p.Organization, s.CourseID); err != nil {
 			return ignore(err, fault.NotFound)
 		}
 		g.outline = outlineOf(g.course, s.LessonID)
-		if names, err = source.Names(ctx, t.p.DB, p.Organization, s.CourseID); err != nil {
+		if names, err = source.Names(both, t.p.DB, p.Organization, s.CourseID); err != nil {
 			return err
 		}
-		if g.lesson, lesson, err = readLesson(ctx, t.p.DB, p.Organization, s.LessonID); err != nil {
+		if g.lesson, lesson, err = readLesson(both, t.p.DB, p.Organization, s.LessonID); err != nil {
 			return err
 		}
 		if turn.Task.Name == quizTask {
-			if g.quiz, err = readQuiz(ctx, t.p.DB, p.Organization, turn); err != nil {
+			if g.quiz, err = readQuiz(both, t.p.DB, p.Organization, turn); err != nil {
 				return err
 			}
 		}
 		if !p.Credential() {
-			g.memories, err = Memories(ctx, t.p.DB, p, s.CourseID)
+			g.memories, err = Memories(both, t.p.DB, p, s.CourseID)
 		}
 		return err
 	})
@@ -93,12 +93,28 @@ func (t *Tutor) gather(ctx context.Context, p account.Principal, turn Turn, cite
 	if len(g.quoted) == 0 {
 		g.add(lesson[:min(len(lesson), fromLesson)]...)
 	}
-	return g, t.addReadings(ctx, p, g, query, whole)
+	return g, t.addReadings(ctx, p, g, names, query, whole)
+}
+
+// search finds the passages that have all words of a question and, where those are
+// few, the ones that have the most of them.
+func search(ctx context.Context, q postgres.Querier, organization, course, query string) ([]source.Hit, error) {
+	hits, err := source.Search(ctx, q, organization, course, query, searched)
+	if err != nil || len(hits) == 0 || len(hits) >= searched/2 {
+		return hits, err
+	}
+	more, err := source.Related(ctx, q, organization, course, query, searched)
+	for _, h := range more {
+		if len(hits) < searched && !slices.ContainsFunc(hits, func(k source.Hit) bool { return k.ID == h.ID }) {
+			hits = append(hits, h)
+		}
+	}
+	return hits, err
 }
 
 // addReadings takes up what the course's lessons say where nothing else was found,
 // and their beginnings when the course is to be summarised.
-func (t *Tutor) addReadings(ctx context.Context, p account.Principal, g *ground, query string, whole bool) error {
+func (t *Tutor) addReadings(ctx context.Context, p account.Principal, g *ground, names map[string]string, query string, whole bool) error {
 	opening := whole && g.lesson.ID == ""
 	if g.course.ID == "" || len(g.quoted) > 0 && !opening {
 		return nil
@@ -123,7 +139,30 @@ func (t *Tutor) addReadings(ctx context.Context, p account.Principal, g *ground,
 		pieces = about(pieces, query, searched)
 	}
 	g.add(pieces...)
-	return nil
+	if !opening || len(pieces) > 0 {
+		return nil
+	}
+	return t.addOpenings(ctx, p, g, names)
+}
+
+// addOpenings takes up how the sections of a course's sources begin: for the summary of
+// one whose lessons are not written yet.
+func (t *Tutor) addOpenings(ctx context.Context, p account.Principal, g *ground, names map[string]string) error {
+	library := source.Library{DB: t.p.DB}
+	sections, err := library.Sections(ctx, p.Organization, g.course.ID)
+	if err != nil {
+		return err
+	}
+	var parts []source.Part
+	for i := range min(len(sections), mostPassages) { // spread over the whole
+		s := sections[i*len(sections)/min(len(sections), mostPassages)]
+		parts = append(parts, source.Part{Source: s.Source, From: s.From, To: s.From + 1})
+	}
+	passages, err := library.Passages(ctx, p.Organization, g.course.ID, parts)
+	for _, passage := range passages {
+		g.add(fromSource(passage, names))
+	}
+	return err
 }
 
 // addEvidence takes up first what must be there: what a judged question rests on, and

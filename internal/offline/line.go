@@ -2,9 +2,12 @@ package offline
 
 import (
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"lectern.dev/lectern/internal/llm"
 )
 
 // line is a sentence, or an item of a list, that an answer may be made of.
@@ -16,6 +19,7 @@ type line struct {
 	text    string // on one line, without marks
 	terms   []string
 	alone   bool // needs no sentence before it
+	aside   bool // speaks of the document
 	covers  float64
 	score   float64
 }
@@ -33,19 +37,20 @@ func (t *tutor) read() {
 		if p.Kind == "code" || p.Kind == "table" {
 			continue
 		}
-		for j, raw := range t.split(p.Text, p.Kind == "list") {
+		first := true
+		for _, part := range t.parts(p) {
 			order++
-			text := strings.TrimSpace(collapse(raw))
-			l := &line{passage: i, order: order, first: j == 0, text: text, terms: t.terms(text)}
-			l.item = p.Kind == "list" && !strings.HasSuffix(text, ":")
-			n := countWords(text)
+			l := &line{passage: i, order: order, first: first, item: part.item, text: part.text, terms: t.terms(part.text)}
+			first = false
+			n := countWords(l.text)
 			switch {
-			case n < shortestLine && !l.item, n > longestLine, !balanced(text), strings.HasPrefix(text, "#"), strings.HasPrefix(text, "|"):
+			case n < shortestLine && !l.item, n < 2, n > longestLine, !balanced(l.text), strings.HasPrefix(l.text, "#"), strings.HasPrefix(l.text, "|"):
 				continue
-			case !l.item && (!opensLikeSentence(text) || !strings.ContainsAny(lastMark(text), ".!:。！…")):
+			case !l.item && (!opensLikeSentence(l.text) || !strings.ContainsAny(lastMark(l.text), ".!:。！…")):
 				continue
 			}
-			l.alone = !t.pointsElsewhere(text)
+			l.alone = !t.pointsElsewhere(l.text)
+			l.aside = t.isAside(l.text)
 			t.lines = append(t.lines, l)
 		}
 	}
@@ -63,6 +68,45 @@ func (t *tutor) read() {
 	for _, l := range t.lines {
 		t.judge(l)
 	}
+}
+
+// part is a sentence of a passage, or an item of a list.
+type part struct {
+	text string
+	item bool
+}
+
+var bullet = regexp.MustCompile(`^\s*([-*+•▪◦‣·]|\d{1,2}[.)])\s+`)
+
+// parts cuts a passage into its sentences; items of lists stay whole.
+func (t *tutor) parts(p llm.Passage) []part {
+	var out []part
+	add := func(prose string) {
+		for _, raw := range t.split(prose, p.Kind == "list") {
+			if text := strings.TrimSpace(collapse(raw)); text != "" {
+				out = append(out, part{text, false})
+			}
+		}
+	}
+	prose := ""
+	for text := range strings.Lines(p.Text) {
+		if mark := bullet.FindString(text); mark != "" && p.Kind == "list" {
+			add(prose)
+			prose = ""
+			out = append(out, part{flat(text[len(mark):]), true})
+			continue
+		}
+		prose += text
+	}
+	add(prose)
+	return out
+}
+
+// isAside tells whether a sentence speaks of the document, and not of its subject.
+func (t *tutor) isAside(text string) bool {
+	said := strings.ToLower(text)
+	return slices.ContainsFunc(t.referrals, func(r string) bool { return strings.Contains(said, r) }) ||
+		slices.ContainsFunc(tokenize(text), func(w string) bool { return t.chatter[w] })
 }
 
 func lastMark(text string) string {
@@ -92,6 +136,10 @@ func has(terms []string, w string) bool {
 
 // sameWord tells whether two words are forms of one, roughly: they begin alike.
 func sameWord(a, b string) bool {
+	if a == b {
+		return true
+	}
+	a, b = strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", "")
 	if a == b {
 		return true
 	}
@@ -131,10 +179,16 @@ func (t *tutor) judge(l *line) {
 	if ws := t.terms(l.text); len(ws) > 0 && slices.ContainsFunc(t.wanted, func(w string) bool { return has(ws[:min(2, len(ws))], w) }) {
 		l.score += 0.15
 	}
+	if l.first && len(t.wanted) <= 3 && slices.ContainsFunc(t.wanted, func(w string) bool { return has(t.terms(lastHeading(p)), w) }) {
+		l.score += 0.4 // a section begins with what the thing is
+	}
 	if n := countWords(l.text); n > 36 {
 		l.score -= 0.15
 	}
-	if !l.alone {
+	switch {
+	case l.aside:
+		l.score -= 0.5
+	case !l.alone:
 		l.score -= 0.2
 	}
 	if strings.HasSuffix(l.text, "?") {

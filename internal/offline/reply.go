@@ -21,7 +21,7 @@ const (
 // answer gives the passages' own sentences that are about the question.
 func (t *tutor) answer(ctx context.Context) (string, error) {
 	if len(t.wanted) == 0 {
-		return t.say.phrase("ask", 0), nil
+		return t.overview(), nil
 	}
 	ranked := t.ranked()
 	if len(ranked) == 0 || t.reach(ranked[0]) < nearly {
@@ -29,8 +29,11 @@ func (t *tutor) answer(ctx context.Context) (string, error) {
 	}
 	top := ranked[0]
 	picked := []*line{top}
+	if other := t.missing(top, ranked[1:]); other != nil {
+		picked = append(picked, other)
+	}
 	for _, l := range ranked[1:] {
-		if len(picked) == mostInAnswer-1 || l.score < 0.6*top.score || l.covers < nearly {
+		if len(picked) >= mostInAnswer-1 || l.score < 0.6*top.score || l.covers < nearly {
 			break
 		}
 		if !slices.ContainsFunc(picked, func(p *line) bool { return tooLike(p, l) }) && (l.alone || t.follows(picked, l)) {
@@ -43,6 +46,44 @@ func (t *tutor) answer(ctx context.Context) (string, error) {
 		lead = "near"
 	}
 	return t.write(t.say.phrase(lead, 0), picked, true), nil
+}
+
+// missing finds the line that says most of what the best leaves out, as when a
+// question asks for the difference between two things.
+func (t *tutor) missing(top *line, others []*line) *line {
+	var best *line
+	most := 0.0
+	for _, l := range others {
+		gain := 0.0
+		for _, w := range t.wanted {
+			if has(l.terms, w) && !has(top.terms, w) {
+				gain += t.weight[w]
+			}
+		}
+		if l.alone && gain > 0 && gain*l.score > most && l.covers >= nearly {
+			best, most = l, gain*l.score
+		}
+	}
+	return best
+}
+
+// overview says what a learner can ask about, who has not said it.
+func (t *tutor) overview() string {
+	const most = 12
+	out := t.say.phrase("ask", 0)
+	n := 0
+	for text := range strings.Lines(t.outline) {
+		title, found := strings.CutPrefix(strings.TrimSpace(text), "- ")
+		if !found || n == most {
+			continue
+		}
+		if n == 0 {
+			out += "\n"
+		}
+		n++
+		out += "\n- " + title
+	}
+	return out
 }
 
 // reach is how much of the question a line and its neighbours in the passage cover.
@@ -179,16 +220,13 @@ func (t *tutor) listingBehind(passage int) string {
 // is before all else.
 func (t *tutor) explain(ctx context.Context) (string, error) {
 	ranked := t.ranked()
-	if len(t.wanted) == 0 || len(ranked) == 0 {
-		if len(t.wanted) > 0 {
-			return t.say.phrase("notFound", 0), ctx.Err()
-		}
+	if len(t.wanted) == 0 {
 		return t.gist(ctx, t.say.phrase("explained", 0), mostExplained, false)
 	}
-	top := ranked[0]
-	if t.reach(top) < nearly {
-		return t.say.phrase("notFound", 0), nil
+	if len(ranked) == 0 || t.reach(ranked[0]) < nearly {
+		return t.say.phrase("notFound", 0), ctx.Err()
 	}
+	top := ranked[0]
 	picked := []*line{top}
 	// Its passage explains it, and then whatever else speaks of it.
 	for _, l := range t.lines {

@@ -34,6 +34,7 @@ type tutor struct {
 	*language                    // of the passages
 	say       *language          // of the words that are the tutor's own: the question's, when it can be told
 	question  string             // with what it leans on
+	outline   string             // of the course
 	passages  []llm.Passage      // without the outline
 	lines     []*line            // of the passages
 	wanted    []string           // terms of the question
@@ -47,10 +48,12 @@ func newTutor(req llm.Request) *tutor {
 	}
 	var all strings.Builder
 	for _, p := range req.Passages {
-		if p.Kind != outlineKind {
-			t.passages = append(t.passages, p)
-			all.WriteString(p.Text + "\n")
+		if p.Kind == outlineKind {
+			t.outline = p.Text
+			continue
 		}
+		t.passages = append(t.passages, p)
+		all.WriteString(p.Text + "\n")
 	}
 	base, _, _ := strings.Cut(strings.ToLower(req.Inputs["language"]), "-")
 	t.language = cmp.Or(detect(all.String()), languages()[base], languages()["en"])
@@ -106,6 +109,8 @@ func (t *tutor) reply(ctx context.Context, in map[string]string) (string, error)
 		return t.say.phrase("hint", 0), nil
 	case in["quiz"] == "none":
 		return t.say.phrase("noQuestions", 0), nil
+	case len(t.passages) == 0 && len(t.wanted) == 0 && t.outline != "":
+		return t.overview(), nil
 	case len(t.passages) == 0 && in["course"] == "":
 		return t.say.phrase("noCourse", 0), nil
 	case len(t.passages) == 0:

@@ -35,6 +35,12 @@ func Search(ctx context.Context, q postgres.Querier, organization, course, query
 	return anyWord(ctx, q, organization, course, query, limit)
 }
 
+// Related finds the passages of a course that hold the most of a query's words, also
+// where others hold all of them: for who needs more than those say.
+func Related(ctx context.Context, q postgres.Querier, organization, course, query string, limit int) ([]Hit, error) {
+	return anyWord(ctx, q, organization, course, firstRunes(clean(query), longestQuery), limit)
+}
+
 // allWords asks the full text index. Each source is asked in its own language; a word in
 // a heading counts more than one in the text. Rank flags: 1 favors short passages,
 // 32 brings the rank below 1.
