@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	mostCitations = 100 // in an answer
-	longestQuote  = 600 // characters
+	mostCitations = 100  // in an answer
+	mostMarks     = 1000 // in an answer, of which each is looked up
+	longestQuote  = 600  // characters
 )
 
 // numbered is how a citation stands in an answer.

@@ -30,6 +30,7 @@ type scanner struct {
 	out       strings.Builder // decided on, not yet told
 	said      []byte          // the last of what was decided on
 	marked    bool            // a number was the last of it
+	marks     int             // that there were
 	code      codeState
 }
 
@@ -145,6 +146,9 @@ func (s *scanner) isIndex(lead string, ids []string) bool {
 
 // mark writes the numbers of what a marker names.
 func (s *scanner) mark(lead string, ids []string) error {
+	if s.marks++; s.marks > mostMarks {
+		return nil
+	}
 	claim := claimOf(string(s.said[max(0, len(s.said)-longestClaim):]))
 	for _, id := range ids {
 		c, ok := s.resolve(id, claim)
@@ -229,9 +233,11 @@ func marker(text string) (ids []string, length int, more bool) {
 		}
 		ids = append(ids, strings.ToLower(text[from:i]))
 		switch {
+		case i >= longestMarker:
+			return nil, 0, false
 		case next(']'):
 			return ids, i, false
-		case i >= longestMarker || !next(',') && !next(';'):
+		case !next(',') && !next(';'):
 			return nil, 0, false
 		}
 		next(' ')

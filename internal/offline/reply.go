@@ -60,8 +60,9 @@ func (t *tutor) missing(top *line, others []*line) *line {
 				gain += t.weight[w]
 			}
 		}
-		if l.alone && gain > 0 && gain*l.score > most && l.covers >= nearly {
-			best, most = l, gain*l.score
+		gain *= 0.3 + l.score - l.covers // what says what the other thing is, before what only names it
+		if l.alone && gain > most && l.covers >= nearly {
+			best, most = l, gain
 		}
 	}
 	return best
@@ -175,6 +176,8 @@ func (t *tutor) write(lead string, picked []*line, listing bool) string {
 	passage, item := -1, false
 	for _, l := range picked {
 		switch {
+		case l.item && item && !listing:
+			out.WriteString("\n")
 		case l.passage != passage || l.item != item:
 			if l.passage != passage && passage >= 0 && listing {
 				out.WriteString(t.listingBehind(passage))
