@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 declare -A package=( # program → Debian package
   [ffmpeg]=ffmpeg [ffprobe]=ffmpeg [espeak-ng]=espeak-ng [pdftohtml]=poppler-utils
 )
-[ "${1:-run}" = test ] && package[chromium]=chromium
+[ "${1:-run}" = test ] && package[chromium]=chromium package[node]=nodejs package[npm]=npm
 
 missing=()
 for program in "${!package[@]}"; do
@@ -36,8 +36,35 @@ contract_tools() {
   [ -z "${CI:-}" ]
 }
 
+# OpenAI's own clients are run against the compatible endpoint: nobody else can say
+# what they take. As above without a network.
+openai_clients() {
+  local folder=.tools/openai python=3.54.0 node=7.57.0
+  [ "${1:-run}" = test ] || return 0
+  if [ ! -e "$folder/python/$python" ]; then
+    echo "Installing OpenAI's Python client $python …"
+    rm -rf "$folder/python"
+    if ! { python3 -m venv "$folder/python" && "$folder/python/bin/pip" install -q --disable-pip-version-check "openai==$python" && touch "$folder/python/$python"; }; then
+      rm -rf "$folder/python"
+      echo "OpenAI's Python client could not be installed." >&2
+      [ -z "${CI:-}" ] || return 1
+    fi
+  fi
+  if [ ! -e "$folder/node/$node" ]; then
+    echo "Installing OpenAI's Node client $node …"
+    rm -rf "$folder/node"
+    mkdir -p "$folder/node"
+    if ! { npm install --prefix "$folder/node" --ignore-scripts --no-audit --no-fund --silent "openai@$node" && touch "$folder/node/$node"; }; then
+      rm -rf "$folder/node"
+      echo "OpenAI's Node client could not be installed." >&2
+      [ -z "${CI:-}" ] || return 1
+    fi
+  fi
+}
+
 if [ ${#missing[@]} -eq 0 ]; then
   contract_tools "$@"
+  openai_clients "$@"
   exit
 fi
 
@@ -62,3 +89,4 @@ fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 contract_tools "$@"
+openai_clients "$@"
