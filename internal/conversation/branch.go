@@ -29,22 +29,21 @@ type branch struct {
 // A summary counts from the question on: one that was made of an interrupted answer
 // does not hide the question from who goes on with it.
 const selectBranch = `
-	WITH RECURSIVE begin AS (
-		SELECT m.message_id
-		FROM sessions s
-		JOIN messages m USING (session_id)
-		WHERE s.organization_id = $1 AND s.user_id = $2 AND s.session_id = $3 AND m.organization_id = $1 AND m.message_id = coalesce(
+	WITH RECURSIVE named AS MATERIALIZED (
+		SELECT coalesce(
 			(SELECT a.message_id FROM messages a WHERE a.organization_id = $1 AND a.session_id = $3 AND a.message_id = $4),
 			(SELECT a.message_id
 				FROM messages u
 				JOIN messages a ON a.session_id = u.session_id AND a.ordinal > u.ordinal AND a.parent_id = u.message_id
 				WHERE u.organization_id = $1 AND a.organization_id = $1 AND u.session_id = $3 AND u.message_id = $5 AND a.role = 'assistant'
 				ORDER BY a.ordinal
-				LIMIT 1))),
+				LIMIT 1)) AS message_id
+		FROM sessions s
+		WHERE s.organization_id = $1 AND s.user_id = $2 AND s.session_id = $3),
 	walk AS (
 		SELECT m.message_id, m.parent_id, 1 AS depth, 0 AS size, false AS asked, false AS covered
-		FROM begin
-		JOIN messages m ON m.organization_id = $1 AND m.session_id = $3 AND m.message_id = begin.message_id
+		FROM named n
+		JOIN messages m ON m.organization_id = $1 AND m.session_id = $3 AND m.message_id = n.message_id
 		UNION ALL
 		SELECT m.message_id, m.parent_id, w.depth + 1, w.size + octet_length(m.content), w.asked OR m.role = 'user',
 			w.asked AND CASE

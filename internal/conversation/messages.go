@@ -34,6 +34,14 @@ func scanMessage(row pgx.CollectableRow) (m Message, err error) {
 	return m, err
 }
 
+const selectMessages = `
+	SELECT m.ordinal, ` + messageColumns + `
+	FROM sessions s
+	JOIN messages m USING (session_id)
+	WHERE s.organization_id = $1 AND s.user_id = $2 AND s.session_id = $3 AND m.organization_id = $1 AND m.ordinal > $4
+	ORDER BY m.ordinal
+	LIMIT $5`
+
 // Messages gives a session's messages in the order in which they came, those of
 // every branch: at most limit of them after the cursor, and the cursor of the next
 // page, empty when there is none. Each names its parent.
@@ -45,13 +53,7 @@ func Messages(ctx context.Context, q postgres.Querier, p account.Principal, sess
 	if err := own(ctx, q, p, session); err != nil {
 		return nil, "", err
 	}
-	rows, err := q.Query(ctx, `
-		SELECT m.ordinal, `+messageColumns+`
-		FROM sessions s
-		JOIN messages m USING (session_id)
-		WHERE s.organization_id = $1 AND s.user_id = $2 AND s.session_id = $3 AND m.organization_id = $1 AND m.ordinal > $4
-		ORDER BY m.ordinal
-		LIMIT $5`, p.Organization, p.User, session, after, limit+1)
+	rows, err := q.Query(ctx, selectMessages, p.Organization, p.User, session, after, limit+1)
 	if err != nil {
 		return nil, "", postgres.Fault(err)
 	}
@@ -70,14 +72,15 @@ func Messages(ctx context.Context, q postgres.Querier, p account.Principal, sess
 	return messages[:limit], ordinalCursor(ordinals[limit-1]), nil
 }
 
+const selectMessage = `
+	SELECT ` + messageColumns + `
+	FROM sessions s
+	JOIN messages m USING (session_id)
+	WHERE s.organization_id = $1 AND s.user_id = $2 AND s.session_id = $3 AND m.organization_id = $1 AND m.message_id = $4`
+
 // GetMessage reads one message.
 func GetMessage(ctx context.Context, q postgres.Querier, p account.Principal, session, message string) (Message, error) {
-	rows, err := q.Query(ctx, `
-		SELECT `+messageColumns+`
-		FROM sessions s
-		JOIN messages m USING (session_id)
-		WHERE s.organization_id = $1 AND s.user_id = $2 AND s.session_id = $3 AND m.organization_id = $1 AND m.message_id = $4`,
-		p.Organization, p.User, session, message)
+	rows, err := q.Query(ctx, selectMessage, p.Organization, p.User, session, message)
 	if err != nil {
 		return Message{}, postgres.Fault(err)
 	}

@@ -153,4 +153,3 @@ func encoded(t testing.TB, v any) string {
 	}
 	return string(b)
 }
-

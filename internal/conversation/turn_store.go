@@ -162,10 +162,8 @@ const beginTurn = `
 		FROM named n
 		JOIN messages m ON m.organization_id = $1 AND m.session_id = $3
 			AND m.message_id = CASE WHEN $5 = '' AND n.state = 'failed' THEN n.parent_id ELSE n.message_id END),
-	task AS (
-		SELECT t.task_id
-		FROM tasks t
-		WHERE t.organization_id = $1 AND t.task_id = coalesce(
+	wanted AS (
+		SELECT coalesce(
 			(SELECT task_id FROM replayed),
 			CASE WHEN $7 LIKE '%@%' THEN $7 END,
 			(SELECT task_id FROM parent WHERE $5 = '' AND $7 = ''),
@@ -174,7 +172,11 @@ const beginTurn = `
 				WHERE n.organization_id = $1 AND n.task = coalesce(nullif($7, ''), (SELECT s.task FROM s))
 					AND (NOT n.built_in OR n.version >= coalesce((SELECT b.version FROM unnest($14::text[], $15::bigint[]) AS b (name, version) WHERE b.name = n.task), 0))
 				ORDER BY n.version DESC
-				LIMIT 1))),
+				LIMIT 1)) AS task_id),
+	task AS (
+		SELECT t.task_id
+		FROM wanted
+		JOIN tasks t ON t.organization_id = $1 AND t.task_id = wanted.task_id),
 	crowd AS (
 		SELECT count(*) FILTER (WHERE o.user_id = $2) AS yours, count(*) AS theirs
 		FROM messages m
@@ -302,6 +304,20 @@ func (t *Turn) take(b branch) {
 	}
 }
 
+// endTurn stores an answer, with its checkpoint, unless it is somebody else's by now.
+const endTurn = `
+	WITH m AS (
+		UPDATE messages
+		SET state = $5, content = $6, citations = $7, quiz = $8, problem = nullif($9, ''), model = nullif($10, ''), finish = nullif($11, ''),
+			input_tokens = $12, output_tokens = $13, tokens = $14, ttfb_ms = $15, events = $16, finished_at = now()
+		WHERE organization_id = $1 AND session_id = $2 AND message_id = $3 AND state = 'streaming' AND producer_id = $4
+		RETURNING *),
+	kept AS (
+		INSERT INTO checkpoints (session_id, checkpoint_id, organization_id, parent_id, message_id, summary_id, task_id, model, prompt_version)
+		SELECT session_id, $17, organization_id, nullif($18, ''), message_id, $19, task_id, $10, $20
+		FROM m)
+	SELECT ` + messageColumns + ` FROM m`
+
 // finish stores how an answer ended, with a checkpoint, in one commit, and gives the
 // message as it stands from now on. Conflict, with relay.ErrLost in the chain: the
 // answer is not this process's any more, or it was deleted. Repeated after a failure
@@ -324,18 +340,7 @@ func finish(ctx context.Context, db postgres.Querier, t Turn, o Outcome) (Messag
 	if o.Quiz != nil {
 		quiz = o.Quiz
 	}
-	rows, err := db.Query(ctx, `
-		WITH m AS (
-			UPDATE messages
-			SET state = $5, content = $6, citations = $7, quiz = $8, problem = nullif($9, ''), model = nullif($10, ''), finish = nullif($11, ''),
-				input_tokens = $12, output_tokens = $13, tokens = $14, ttfb_ms = $15, events = $16, finished_at = now()
-			WHERE organization_id = $1 AND session_id = $2 AND message_id = $3 AND state = 'streaming' AND producer_id = $4
-			RETURNING *),
-		kept AS (
-			INSERT INTO checkpoints (session_id, checkpoint_id, organization_id, parent_id, message_id, summary_id, task_id, model, prompt_version)
-			SELECT session_id, $17, organization_id, nullif($18, ''), message_id, $19, task_id, $10, $20
-			FROM m)
-		SELECT `+messageColumns+` FROM m`,
+	rows, err := db.Query(ctx, endTurn,
 		t.who.Organization, t.Session.ID, t.Answer.ID, t.producer,
 		o.State, storable(o.Content), citations, quiz, storable(o.Problem), storable(o.Model), o.Finish,
 		o.Usage.Input, o.Usage.Output, o.Tokens, ttfb, o.Events, t.checkpoint, t.ParentCheckpoint, summary, o.PromptVersion)
