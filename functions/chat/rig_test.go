@@ -271,3 +271,13 @@ func last(t testing.TB, all []event) conversation.Message {
 	}
 	return decoded[conversation.Done](t, all[len(all)-1].data).Message
 }
+
+// eventually waits for what becomes true in the background.
+func eventually(t testing.TB, done func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("it does not become true")
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
@@ -64,6 +65,8 @@ type Report struct {
 	Resumed   int    `json:"resumed"`    // jobs that waited for their budget
 	Letters   int    `json:"letters"`    // to owners whose budget runs out
 	Accounts  int    `json:"accounts"`   // sign-ins, links and throttles that are over
+	Cut       int    `json:"cut"`        // the tutor's answers that nobody makes any more: kept as interrupted
+	Events    int    `json:"events"`     // logged events of answers that ended long ago
 	Error     string `json:"error,omitempty"`
 }
 
@@ -143,7 +146,9 @@ func (s sweeper) sweep(ctx context.Context) (Report, error) {
 	r.Resumed, err9 = s.runner.ResumeWaiting(ctx, s.Ledger.Holds)
 	r.Accounts, err10 = account.Expire(ctx, s.Pool)
 	r.Letters, err11 = s.Ledger.Tell(ctx, s.Mail)
-	return r, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11)
+	answers, err12 := relay.Sweep(ctx, s.Pool)
+	r.Cut, r.Events = answers.Interrupted, answers.Events
+	return r, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12)
 }
 
 // forget removes answers that were remembered for a day (see functions/courses).

@@ -366,3 +366,29 @@ func TestFailureOfOnePart(t *testing.T) {
 		t.Errorf("status %d, report %+v", status, report)
 	}
 }
+
+// An answer that its process gave away, and that nobody went on with, is kept as interrupted;
+// the log of one that ended long ago goes, the answer stays.
+func TestAbandonedAnswersEnd(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.exec(t, `INSERT INTO tasks (organization_id, task_id, task, version, built_in, title, instructions) VALUES ('org_local', 'tutor@1', 'tutor', 1, true, 'T', 'x')`)
+	h.exec(t, `INSERT INTO sessions (session_id, organization_id, user_id, task) VALUES ('ses_1', 'org_local', 'user_local', 'tutor'), ('ses_2', 'org_local', 'user_local', 'tutor')`)
+	h.exec(t, `
+		INSERT INTO messages (session_id, message_id, organization_id, role, task_id, state, handed_over_at)
+		VALUES ('ses_1', 'msg_1', 'org_local', 'assistant', 'tutor@1', 'streaming', now() - interval '5 minutes')`)
+	h.exec(t, `
+		INSERT INTO messages (session_id, message_id, organization_id, role, task_id, state, content, events, finished_at)
+		VALUES ('ses_2', 'msg_00000000000000000000002a', 'org_local', 'assistant', 'tutor@1', 'complete', 'Owls', 1, now() - interval '30 days')`)
+	h.exec(t, `
+		INSERT INTO stream_events (message_id, seq, organization_id, kind, data)
+		VALUES ('msg_1', 1, 'org_local', 'delta', '{"text":"Owls "}'), ('msg_1', 2, 'org_local', 'delta', '{"text":"hunt"}'), ('msg_00000000000000000000002a', 1, 'org_local', 'delta', '{"text":"Owls"}')`)
+	h.want(t, sweep.Report{Cut: 1, Events: 1})
+	if got := h.value(t, `SELECT state || ': ' || content FROM messages WHERE message_id = 'msg_1'`); got != "interrupted: Owls hunt" {
+		t.Errorf("it is %s", got)
+	}
+	if got := h.value(t, `SELECT state || ': ' || content FROM messages WHERE message_id = 'msg_00000000000000000000002a'`); got != "complete: Owls" {
+		t.Errorf("the other is %s", got)
+	}
+	h.want(t, sweep.Report{})
+}

@@ -116,7 +116,7 @@ var wing = []string{
 // would cost every cold start.
 var deployables = map[string][]string{
 	"auth":     {"internal/gcp/cloudsql", "internal/smtp"},
-	"chat":     {"internal/gcp/cloudsql", "internal/openai", "internal/offline"},
+	"chat":     {"internal/gcp/cloudsql", "internal/gcp/telemetry", "internal/openai", "internal/offline"},
 	"courses":  {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
 	"web":      {},
 	"generate": {"internal/gcp/cloudsql", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/offline"},
