@@ -3,8 +3,9 @@ package openai
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
+
+	"github.com/tidwall/gjson"
 
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
@@ -26,70 +27,45 @@ type call struct {
 	arguments strings.Builder
 }
 
-// chunk is what is read of one. The SDK's own type reads it all by reflection, at
-// four times the cost.
-// https://platform.openai.com/docs/api-reference/chat-streaming
-type chunk struct {
-	Model   string           `json:"model"`
-	Error   json.RawMessage  `json:"error"`
-	Usage   *json.RawMessage `json:"usage"`
-	Choices []struct {
-		Index        int    `json:"index"`
-		FinishReason string `json:"finish_reason"`
-		Delta        struct {
-			Content   string `json:"content"`
-			Refusal   string `json:"refusal"`
-			ToolCalls []struct {
-				Index    int    `json:"index"`
-				ID       string `json:"id"`
-				Function struct {
-					Name      string `json:"name"`
-					Arguments string `json:"arguments"`
-				} `json:"function"`
-			} `json:"tool_calls"`
-		} `json:"delta"`
-	} `json:"choices"`
-}
-
 // refused marks an error of who listens.
 type refused struct{ error }
 
 func (a *answer) take(data string) error {
 	var c chunk
-	if err := json.Unmarshal([]byte(data), &c); err != nil {
-		return fmt.Errorf("%w: %s", err, short(data))
+	if err := c.parse(data); err != nil {
+		return err
 	}
-	if len(c.Error) > 0 && string(c.Error) != "null" {
+	if c.failed {
 		return failed([]byte(data))
 	}
-	if c.Model != "" {
-		a.resp.Model = c.Model
+	if c.model != "" && c.model != a.resp.Model {
+		a.resp.Model = strings.Clone(c.model)
 	}
-	if c.Usage != nil {
-		a.count(*c.Usage)
+	if c.usage != "" {
+		a.count([]byte(c.usage))
 	}
-	for _, choice := range c.Choices {
-		if choice.Index != 0 { // one is asked for
-			continue
-		}
-		if choice.FinishReason != "" && a.finish == "" {
-			a.finish = choice.FinishReason
-		}
-		if err := a.give(llm.Piece{Text: a.joined(choice.Delta.Content, data)}); err != nil {
-			return err
-		}
-		if err := a.give(llm.Piece{Text: choice.Delta.Refusal, Refusal: true}); err != nil {
-			return err
-		}
-		for _, t := range choice.Delta.ToolCalls {
-			part := llm.ToolCallPiece{Index: a.indexOf(t.Index, t.ID), ID: t.ID, Name: t.Function.Name, Arguments: t.Function.Arguments}
-			if err := a.give(llm.Piece{ToolCalls: []llm.ToolCallPiece{part}}); err != nil {
-				return err
-			}
-		}
+	if c.finish != "" && a.finish == "" {
+		a.finish = strings.Clone(c.finish)
 	}
-	return nil
+	if err := a.give(llm.Piece{Text: a.joined(c.content, c.raw)}); err != nil {
+		return err
+	}
+	if err := a.give(llm.Piece{Text: valid(c.refusal), Refusal: true}); err != nil {
+		return err
+	}
+	var err error
+	c.calls.ForEach(func(_, part gjson.Result) bool {
+		id, function := valid(part.Get("id").Str), part.Get("function")
+		err = a.give(llm.Piece{ToolCalls: []llm.ToolCallPiece{{
+			Index: a.indexOf(int(part.Get("index").Num), id), ID: id, Name: valid(function.Get("name").Str), Arguments: valid(function.Get("arguments").Str),
+		}}})
+		return err == nil
+	})
+	return err
 }
+
+// valid replaces what is no UTF-8, which JSON may hold where nobody looks.
+func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // give emits a piece that says something, and keeps it.
 func (a *answer) give(p llm.Piece) error {

@@ -9,26 +9,13 @@ import (
 // joined gives the text of a chunk with whole characters. Servers that cut their text
 // at tokens may cut an emoji in two, each half in a chunk of its own: as bytes that
 // are no UTF-8 by themselves, or as a lone half of a surrogate pair. Decoding a half
-// gives U+FFFD and loses it, so it waits for the other one, as it stands in data.
-func (a *answer) joined(content, data string) string {
-	if a.half == "" && !strings.HasSuffix(content, "\uFFFD") {
+// loses it, so it waits for the other one, as it stands in the JSON: raw is content
+// there, between its quotes.
+func (a *answer) joined(content, raw string) string {
+	if a.half == "" && utf8.ValidString(content) && !strings.Contains(raw, `\ud`) && !strings.Contains(raw, `\uD`) {
 		return content
 	}
-	var c struct {
-		Choices []struct {
-			Index int `json:"index"`
-			Delta struct {
-				Content json.RawMessage `json:"content"`
-			} `json:"delta"`
-		} `json:"choices"`
-	}
-	_ = json.Unmarshal([]byte(data), &c) // it was read before
-	for _, choice := range c.Choices {
-		if raw := string(choice.Delta.Content); choice.Index == 0 && strings.HasPrefix(raw, `"`) {
-			a.half += raw[1 : len(raw)-1]
-			break
-		}
-	}
+	a.half += raw
 	cut := len(a.half) - incomplete(a.half)
 	text := unquoted(a.half[:cut])
 	a.half = a.half[cut:]

@@ -170,6 +170,8 @@ func TestStrangeStreams(t *testing.T) {
 		"too much text":             {stream: `data: {"error":{"code":"context_length_exceeded"}}` + "\n\n" + done, kind: fault.Invalid},
 		"garbage":                   {stream: hi + "data: {]\n\n" + stop + done, text: "Hi", kind: fault.Unavailable},
 		"a number":                  {stream: hi + "data: 5\n\n" + stop + done, text: "Hi", kind: fault.Unavailable},
+		"brackets all the way down": {stream: hi + "data: " + strings.Repeat("[", 1<<19) + strings.Repeat("]", 1<<19) + "\n\n" + stop + done, text: "Hi", kind: fault.Unavailable},
+		"choices that are none":     {stream: hi + `data: {"choices":[5,null,"x",{"delta":7}],"usage":5,"model":{}}` + "\n\n" + stop + done, text: "Hi", kind: -1, finish: llm.Stop},
 		"10 MB in a line":           {stream: hi + "data: " + strings.Repeat("x", 10<<20) + "\n\n" + stop + done, text: "Hi", kind: fault.Unavailable},
 		"10 MB without a line":      {stream: hi + strings.Repeat("x", 10<<20), text: "Hi", kind: fault.Unavailable},
 		"more than anybody says":    {stream: strings.Repeat(": nothing at all for a very long time\n\n", 1<<20) + hi + stop + done, kind: fault.Invalid},
@@ -180,6 +182,7 @@ func TestStrangeStreams(t *testing.T) {
 		"a pair in two halves":      {stream: chunkOf(`{"content":"a\ud83d"}`) + chunkOf(`{"content":"\uDC69b"}`) + stop + done, text: "a👩b", kind: -1, finish: llm.Stop},
 		"half a pair":               {stream: chunkOf(`{"content":"a\ud83d"}`) + stop + done, text: "a\ufffd", kind: -1, finish: llm.Stop},
 		"half a pair, then another": {stream: chunkOf(`{"content":"a\ud83d"}`) + chunkOf(`{"content":"b"}`) + stop + done, text: "a\ufffdb", kind: -1, finish: llm.Stop},
+		"half a pair and a letter":  {stream: chunkOf(`{"content":"\ud83d\u0041\ud83d\ude00"}`) + stop + done, text: "\ufffdA😀", kind: -1, finish: llm.Stop},
 		"what looks like half":      {stream: chunkOf(`{"content":"a\ufffd"}`) + chunkOf(`{"content":"\\ud83d"}`) + stop + done, text: `a` + "\ufffd" + `\ud83d`, kind: -1, finish: llm.Stop},
 		"NUL and line separators":   {stream: chunkOf(`{"content":"a\u0000\u2028\r\n\n"}`) + stop + done, text: "a\x00\u2028\r\n\n", kind: -1, finish: llm.Stop},
 		"calls": {
