@@ -53,8 +53,11 @@ func (m *making) run(ctx context.Context) {
 	m.scan = &scanner{text: m.tell, cite: m.cite}
 	m.said.WriteString(m.prefix)
 	err := m.compose(ctx)
-	if err == nil || !lost(ctx) {
-		err = errors.Join(err, m.scan.end())
+	switch {
+	case err == nil:
+		err = m.scan.end()
+	case !lost(ctx):
+		err = errors.Join(err, m.scan.cut())
 	}
 	stored, kept := m.end(ctx, err)
 	m.t.over(m.turn.name(), stored)

@@ -43,6 +43,15 @@ func (s *scanner) write(piece string) error {
 // end tells what was held back.
 func (s *scanner) end() error { return errors.Join(s.decide(true), s.tell()) }
 
+// cut tells what was held back of a text that has broken off, but for half a marker,
+// which says nothing.
+func (s *scanner) cut() error {
+	if from := strings.IndexByte(s.held, '['); from >= 0 {
+		s.held = strings.TrimSuffix(s.held[:from], " ")
+	}
+	return s.end()
+}
+
 // tell gives away what was decided on.
 func (s *scanner) tell() error {
 	if s.out.Len() == 0 {
