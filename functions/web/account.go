@@ -24,11 +24,13 @@ type accountPage struct {
 	Name, Password form
 	Address        form // for who has none: where a password is changed for others
 	SignIns        []signIn
+	Tutor          bool // whether there is one
 }
 
 func (s *site) accountPage(ctx context.Context, r *http.Request) (accountPage, error) {
 	view := accountPage{
 		Me:     visitor(ctx),
+		Tutor:  s.tutored(),
 		Notice: doneOnAccount[r.URL.Query().Get("done")],
 		Name: newForm("name", "/account/name", "Save",
 			input{Name: "name", Label: "Name", Autocomplete: "name", Required: true, Most: 100, Value: visitor(ctx).Name}),

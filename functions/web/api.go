@@ -152,18 +152,9 @@ func allowed(err error) error {
 func (a api) send(ctx context.Context, method, path, key string, body io.Reader) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
 	defer cancel()
-	q, err := http.NewRequestWithContext(ctx, method, a.base.String()+path, body)
+	q, err := a.request(ctx, method, path, body)
 	if err != nil {
 		return answer{}, err
-	}
-	for _, name := range []string{"Cookie", "Authorization", "Traceparent", "User-Agent"} {
-		q.Header[name] = a.from.Header[name]
-	}
-	a.site.vouch(ctx, q, &url.URL{Path: q.URL.Path})
-	q.Header.Set("X-Request-Id", edge.RequestID(ctx))
-	q.Header.Set("Accept", "application/json")
-	if body != nil {
-		q.Header.Set("Content-Type", "application/json")
 	}
 	if key != "" {
 		q.Header.Set("Idempotency-Key", key)
@@ -177,13 +168,28 @@ func (a api) send(ctx context.Context, method, path, key string, body io.Reader)
 	if err != nil {
 		return answer{}, unreachable(err)
 	}
-	switch got.StatusCode / 100 {
-	case 2:
+	if got.StatusCode/100 == 2 {
 		return answer{got.Header, text}, nil
-	case 3: // a path with an id like "..", which the API would lead elsewhere
-		return answer{}, fault.New(fault.NotFound, "There is no page at this address.")
 	}
 	return answer{}, refusal(got, text)
+}
+
+// request makes a request as the person who asks.
+func (a api) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	q, err := http.NewRequestWithContext(ctx, method, a.base.String()+path, body)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"Cookie", "Authorization", "Traceparent", "User-Agent"} {
+		q.Header[name] = a.from.Header[name]
+	}
+	a.site.vouch(ctx, q, &url.URL{Path: q.URL.Path})
+	q.Header.Set("X-Request-Id", edge.RequestID(ctx))
+	q.Header.Set("Accept", "application/json")
+	if body != nil {
+		q.Header.Set("Content-Type", "application/json")
+	}
+	return q, nil
 }
 
 func unreachable(err error) error {
@@ -212,6 +218,9 @@ var kinds = map[int]fault.Kind{
 func refusal(answer *http.Response, body []byte) error {
 	var p edge.Problem
 	status := answer.StatusCode
+	if status/100 == 3 { // a path with an id like "..", which the API would lead elsewhere
+		return fault.New(fault.NotFound, "There is no page at this address.")
+	}
 	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
 		return unreachable(&edge.Problem{Status: status, Title: http.StatusText(status), Detail: "an answer that is no problem document"})
 	}

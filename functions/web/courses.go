@@ -80,6 +80,7 @@ type coursePage struct {
 	Past    []jobView
 	Busy    bool // whether the course is being written or rendered as a whole
 	Here    bool // whether documents are sent to this origin
+	Tutor   *talk
 }
 
 func (s *site) showCourse(r *http.Request) (string, any, error) {
@@ -96,6 +97,7 @@ func (s *site) showCourse(r *http.Request) (string, any, error) {
 		return "", nil, err
 	}
 	view.count = countLessons(view.Course)
+	view.Tutor = s.panel(view.Course, "")
 	view.Jobs, view.Past = news(jobs, namesOf(view.Course, view.Sources))
 	view.Busy = slices.ContainsFunc(jobs, func(j job.Job) bool { return j.State.Open() && j.Subject == view.ID })
 	return "course", view, nil

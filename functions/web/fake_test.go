@@ -47,6 +47,7 @@ type fakeAPI struct {
 	uploaded     []byte
 	refuseSource string // what the next document is refused with
 	auth         fakeAuth
+	chat         *fakeChat
 }
 
 func newFakeAPI(media string) *fakeAPI {
@@ -55,6 +56,7 @@ func newFakeAPI(media string) *fakeAPI {
 		course: c, lessons: map[string]course.Lesson{}, slides: routerSlides(), asks: routerQuestions(), sources: sources, jobs: homeJobs(),
 		moves: make(chan edge.Message), left: make(chan struct{}, 64), auth: newFakeAuth(), over: make(chan struct{}), media: media,
 	}
+	f.chat = newFakeChat(&f.mu)
 	for _, l := range lessons(c) {
 		f.lessons[l.ID] = course.Lesson{ID: l.ID, CourseID: c.ID, Title: l.Title, VideoState: l.VideoState, CreatedAt: now, UpdatedAt: now}
 	}
@@ -240,7 +242,7 @@ func startSite(t testing.TB) (site string, api *fakeAPI) {
 // serve puts the functions on ports of their own.
 func (f *fakeAPI) serve(t testing.TB) Deps {
 	deps := Deps{Front: edge.Front{GatewayKeys: []string{gatewayKey}}}
-	for at, handler := range map[**url.URL]http.Handler{&deps.Courses: f.handler(), &deps.Auth: f.authHandler()} {
+	for at, handler := range map[**url.URL]http.Handler{&deps.Courses: f.handler(), &deps.Auth: f.authHandler(), &deps.Chat: f.chatHandler()} {
 		server := httptest.NewServer(handler)
 		t.Cleanup(server.Close)
 		t.Cleanup(server.CloseClientConnections)

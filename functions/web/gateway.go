@@ -52,7 +52,7 @@ func (s *site) gateway(target *url.URL) http.Handler {
 // Sec-Fetch-Site).
 var passed = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Encoding", "Content-Type", "Cookie",
-	"Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer", "Range", "Traceparent", "User-Agent",
+	"Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer", "Range", "Traceparent", "User-Agent", "X-Lectern-Session",
 }
 
 // rewrite points the request at the function.

@@ -52,6 +52,9 @@ func New(d Deps) http.Handler {
 	s.routeDoor(mux)
 	s.routePages(mux)
 	s.routeForms(mux)
+	if s.tutored() {
+		s.routeTutor(mux)
+	}
 	s.routeAPI(mux)
 	mux.Handle("GET /static/", files)
 	mux.HandleFunc("GET /favicon.ico", files.byName["icon.svg"].serve)
@@ -120,6 +123,26 @@ func (s *site) routeForms(mux *http.ServeMux) {
 		"/organizations/{organization}/budget": s.setBudget,
 	} {
 		mux.Handle("POST "+path, s.members(s.answers(do)))
+	}
+}
+
+// routeTutor are the tutor's pages, and what they send.
+func (s *site) routeTutor(mux *http.ServeMux) {
+	mux.Handle("GET /tutor", s.members(s.page(s.showTalks)))
+	mux.Handle("GET /tutor/{session}", s.members(s.page(s.showSession)))
+	mux.Handle("GET /tutor/{session}/thread", s.members(s.page(s.showThread)))
+	mux.Handle("GET /courses/{course}/tutor", s.members(s.page(s.showTutor)))
+	mux.Handle("GET /courses/{course}/tutor/panel", s.members(s.page(s.showPanel)))
+	mux.Handle("POST /courses/{course}/tutor", s.members(s.answers(s.beginTalk)))
+	mux.Handle("POST /tutor/{session}", s.members(s.answers(s.send)))
+	for path, do := range map[string]func(*http.Request) (string, error){
+		"/tutor/{session}/stop":           s.stopAnswer,
+		"/tutor/{session}/title":          s.renameTalk,
+		"/tutor/{session}/delete":         s.deleteTalk,
+		"/tutor/memories/{memory}/forget": s.forget,
+		"/tutor/memories/forget":          s.forgetAll,
+	} {
+		mux.Handle("POST "+path, s.members(s.act(do)))
 	}
 }
 

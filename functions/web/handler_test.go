@@ -288,9 +288,6 @@ func TestGateway(t *testing.T) {
 			t.Errorf("passed on: %v", seen)
 		}
 	})
-	if answer, body := fetch(t, "POST", site+"/v1/chat/sessions", nil); answer.StatusCode != http.StatusNotFound || !strings.Contains(body, "not served here") {
-		t.Errorf("chat: %d %s", answer.StatusCode, body)
-	}
 	if answer, _ := fetch(t, "DELETE", site+"/v1/jobs/job_render", nil, "Origin", "https://evil.example"); answer.StatusCode != http.StatusForbidden {
 		t.Errorf("a write of another origin: %d", answer.StatusCode)
 	}

@@ -25,6 +25,7 @@ type lessonPage struct {
 	Questions      []questionView
 	Jobs           []jobView // what happens to its video
 	Previous, Next *course.LessonSummary
+	Tutor          *talk
 }
 
 // evidence is where a claim can be checked, with the source's name.
@@ -96,6 +97,7 @@ func (s *site) showLesson(r *http.Request) (string, any, error) {
 		names[""] = "Source"
 	}
 	view.place()
+	view.Tutor = s.panel(view.Course, view.ID)
 	view.References = named(view.Citations, names)
 	view.Slides = slideViews(slides, view.Video, names)
 	view.Transcript = paragraphs(view.Video)

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"html/template"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,22 +25,48 @@ import (
 // Raw HTML is shown as the text it is; images are shown as their description,
 // because fetching one would tell another host who reads.
 func articleHTML(markdown string, citations int) (template.HTML, error) {
+	target := func(n int) string {
+		if n > citations {
+			return ""
+		}
+		return "p" + strconv.Itoa(n)
+	}
+	return safeHTML(articles, markdown, target)
+}
+
+// answerHTML does the same with the tutor's answer, in which [1] is a citation; ids
+// are those of what is cited, by number.
+func answerHTML(markdown string, ids map[int]string) (template.HTML, error) {
+	return safeHTML(answers, markdown, func(n int) string { return ids[n] })
+}
+
+// safeHTML makes links of the citations for which target gives an id.
+func safeHTML(m goldmark.Markdown, markdown string, target func(int) string) (template.HTML, error) {
 	var b bytes.Buffer
-	document := articles.Parser().Parse(text.NewReader([]byte(markdown)), parser.WithContext(withCitations(citations)))
-	if err := articles.Renderer().Render(&b, []byte(markdown), document); err != nil {
+	context := parser.NewContext()
+	context.Set(citationTarget, target)
+	document := m.Parser().Parse(text.NewReader([]byte(markdown)), parser.WithContext(context))
+	if err := m.Renderer().Render(&b, []byte(markdown), document); err != nil {
 		return "", err
 	}
 	return template.HTML(policy().SanitizeBytes(b.Bytes())), nil //nolint:gosec // sanitized by the policy below
 }
 
-var articles = goldmark.New(
-	goldmark.WithExtensions(extension.Table, extension.Strikethrough),
-	goldmark.WithParserOptions(
-		parser.WithInlineParsers(util.Prioritized(citationParser{}, 150)), // before links, at 200
-		parser.WithASTTransformers(util.Prioritized(headingLevels{}, 500)),
-	),
-	goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(articleRenderer{}, 100))), // before goldmark's own
+var (
+	articles = markdownWith(citationParser{regexp.MustCompile(`^\[\^p([1-9]\d{0,3})\]`)}, headingLevels{3}, articleRenderer{})
+	answers  = markdownWith(citationParser{regexp.MustCompile(`^\[([1-9]\d{0,3})\]`)}, headingLevels{4}, articleRenderer{hosts: true})
 )
+
+func markdownWith(citations citationParser, headings headingLevels, nodes articleRenderer) goldmark.Markdown {
+	return goldmark.New(
+		goldmark.WithExtensions(extension.Table, extension.Strikethrough),
+		goldmark.WithParserOptions(
+			parser.WithInlineParsers(util.Prioritized(citations, 150)), // before links, at 200
+			parser.WithASTTransformers(util.Prioritized(headings, 500)),
+		),
+		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(nodes, 100))), // before goldmark's own
+	)
+}
 
 // policy is the second lock behind goldmark, which renders no raw HTML anyway.
 var policy = sync.OnceValue(func() *bluemonday.Policy {
@@ -61,19 +88,15 @@ var policy = sync.OnceValue(func() *bluemonday.Policy {
 	return p
 })
 
-// citationCount is where a parse keeps how many citations there are.
-var citationCount = parser.NewContextKey()
+// citationTarget is where a parse keeps the id of what a number points to, a
+// func(int) string; "": nothing.
+var citationTarget = parser.NewContextKey()
 
-func withCitations(n int) parser.Context {
-	c := parser.NewContext()
-	c.Set(citationCount, n)
-	return c
-}
-
-// citation is [^p3] in an article.
+// citation is [^p3] in an article, or [3] in an answer.
 type citation struct {
 	ast.BaseInline
 	number int // 1-based
+	target string
 }
 
 var kindCitation = ast.NewNodeKind("Citation")
@@ -81,32 +104,33 @@ var kindCitation = ast.NewNodeKind("Citation")
 func (*citation) Kind() ast.NodeKind              { return kindCitation }
 func (c *citation) Dump(source []byte, level int) { ast.DumpHelper(c, source, level, nil, nil) }
 
-type citationParser struct{}
+// citationParser finds citations, whose number is the form's first group.
+type citationParser struct{ form *regexp.Regexp }
 
 func (citationParser) Trigger() []byte { return []byte{'['} }
 
-var citationForm = regexp.MustCompile(`^\[\^p([1-9]\d{0,3})\]`)
-
 // Parse takes only citations that have something to point to; others stay text.
-func (citationParser) Parse(_ ast.Node, block text.Reader, context parser.Context) ast.Node {
+func (p citationParser) Parse(_ ast.Node, block text.Reader, context parser.Context) ast.Node {
 	line, _ := block.PeekLine()
-	found := citationForm.FindSubmatch(line)
+	found := p.form.FindSubmatch(line)
 	if found == nil {
 		return nil
 	}
 	number, _ := strconv.Atoi(string(found[1])) // digits, at most four
-	if known, _ := context.Get(citationCount).(int); number > known {
+	target, _ := context.Get(citationTarget).(func(int) string)
+	id := target(number)
+	if id == "" {
 		return nil
 	}
 	block.Advance(len(found[0]))
-	return &citation{number: number}
+	return &citation{number: number, target: id}
 }
 
-// headingLevels makes an article's headings follow the page's: the first is an
-// h3, and none is more than one level below the one before it.
-type headingLevels struct{}
+// headingLevels makes a text's headings follow the page's: the first is of the level
+// top, and none is more than one level below the one before it.
+type headingLevels struct{ top int }
 
-func (headingLevels) Transform(document *ast.Document, _ text.Reader, _ parser.Context) {
+func (h headingLevels) Transform(document *ast.Document, _ text.Reader, _ parser.Context) {
 	var open []int // the article's own levels from the top to the present heading
 	_ = ast.Walk(document, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		heading, ok := n.(*ast.Heading)
@@ -117,16 +141,21 @@ func (headingLevels) Transform(document *ast.Document, _ text.Reader, _ parser.C
 			open = open[:len(open)-1]
 		}
 		open = append(open, heading.Level)
-		heading.Level = min(2+len(open), 6)
+		heading.Level = min(h.top-1+len(open), 6)
 		return ast.WalkSkipChildren, nil
 	})
 }
 
 // articleRenderer writes what goldmark would write otherwise than we want it.
-type articleRenderer struct{}
+type articleRenderer struct {
+	hosts bool // say behind a link which host it leads to
+}
 
 func (a articleRenderer) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(kindCitation, a.citation)
+	if a.hosts {
+		r.Register(ast.KindLink, a.link)
+	}
 	r.Register(ast.KindImage, a.image)
 	r.Register(ast.KindRawHTML, a.rawHTML)
 	r.Register(ast.KindHTMLBlock, a.htmlBlock)
@@ -137,8 +166,24 @@ func (a articleRenderer) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 
 func (articleRenderer) citation(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {
-		number := strconv.Itoa(n.(*citation).number)
-		_, _ = w.WriteString(`<sup><a class="cite" aria-label="Source ` + number + `" href="#p` + number + `">` + number + `</a></sup>`)
+		c := n.(*citation)
+		number := strconv.Itoa(c.number)
+		_, _ = w.WriteString(`<sup><a class="cite" aria-label="Source ` + number + `" href="#` + template.HTMLEscapeString(c.target) + `">` + number + `</a></sup>`)
+	}
+	return ast.WalkContinue, nil
+}
+
+// link shows where it leads: an answer may repeat what a source wants readers to
+// click, and the words of a link say nothing about that.
+func (articleRenderer) link(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	to, err := url.Parse(string(n.(*ast.Link).Destination))
+	if err != nil || to.Scheme != "https" && to.Scheme != "http" || to.Host == "" {
+		return ast.WalkContinue, nil // its words remain
+	}
+	if entering {
+		_, _ = w.WriteString(`<a href="` + template.HTMLEscapeString(to.String()) + `">`)
+	} else {
+		_, _ = w.WriteString("</a> (" + template.HTMLEscapeString(to.Host) + ")")
 	}
 	return ast.WalkContinue, nil
 }

@@ -24,11 +24,13 @@ type pages map[string]*template.Template
 func parsePages(files *assets) pages {
 	functions := template.FuncMap{"asset": files.url, "formKey": rand.Text}
 	maps.Copy(functions, words)
-	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/form.html"))
+	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/form.html", "templates/conversation.html"))
 	p := pages{}
-	for _, name := range []string{"courses", "course", "lesson", "docs", "error", "enter", "account", "organization", "secret", "budget", "organizations"} {
+	for _, name := range []string{"courses", "course", "lesson", "docs", "error", "enter", "account", "organization", "secret", "budget", "organizations", "tutor", "talks"} {
 		p[name] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
 	}
+	// A part of a page, without what stands around it.
+	p["panel"] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/panel.html")).Lookup("panel.html")
 	return p
 }
 
@@ -99,16 +101,17 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // frame is a page with what stands around it.
 type frame struct {
-	Me   *person // nil: nobody is signed in
-	Path string
-	View any
+	Me    *person // nil: nobody is signed in
+	Path  string
+	Tutor bool // whether there is one
+	View  any
 }
 
 // render writes a page, whole or not at all. Pages show what is going on now, to
 // one person: no copy is kept, also not for who sits down at the browser after them.
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name string, view any) error {
 	var b bytes.Buffer
-	if err := s.pages[name].Execute(&b, frame{visitor(r.Context()), r.URL.Path, view}); err != nil {
+	if err := s.pages[name].Execute(&b, frame{visitor(r.Context()), r.URL.Path, s.tutored(), view}); err != nil {
 		return err
 	}
 	h, content := w.Header(), b.Bytes()

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,17 +42,22 @@ type asset struct {
 	gzipped func() []byte // nil when it would not help
 }
 
-// newAssets reads the embedded files. Style sheets come last: they name fonts as
-// url("inter.woff2"), which becomes the hashed name.
+// newAssets reads the embedded files, those that name others last: style sheets name
+// fonts as url("inter.woff2"), scripts name modules as "./prose.js", and both get the
+// hashed name. Modules are read in the order of inside.
 func newAssets() *assets {
 	a := &assets{byName: map[string]*asset{}, byPath: map[string]*asset{}}
 	entries, err := fs.ReadDir(staticFiles, "static")
 	if err != nil {
 		panic(err) // embedded: it cannot be missing
 	}
-	for _, sheets := range []bool{false, true} {
+	for _, name := range inside {
+		a.add(name)
+	}
+	for _, naming := range []bool{false, true} {
 		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".css") == sheets {
+			ext := path.Ext(e.Name())
+			if !slices.Contains(inside, e.Name()) && (ext == ".css" || ext == ".js") == naming {
 				a.add(e.Name())
 			}
 		}
@@ -59,15 +65,21 @@ func newAssets() *assets {
 	return a
 }
 
+// inside are the modules that others import, each after those that it imports.
+var inside = []string{"stream.js", "prose.js", "quotes.js"}
+
 func (a *assets) add(name string) {
 	content, err := staticFiles.ReadFile("static/" + name)
 	if err != nil {
 		panic(err) // it was listed
 	}
 	ext := path.Ext(name)
-	if ext == ".css" {
-		for other, f := range a.byName {
+	for other, f := range a.byName {
+		switch ext {
+		case ".css":
 			content = bytes.ReplaceAll(content, []byte(`url("`+other+`")`), []byte(`url("`+f.path+`")`))
+		case ".js":
+			content = bytes.ReplaceAll(content, []byte(`from "./`+other+`"`), []byte(`from "`+f.path+`"`))
 		}
 	}
 	sum := sha256.Sum256(content)

@@ -35,6 +35,7 @@ var words = template.FuncMap{
 	"moment":   func(t time.Time) string { return t.UTC().Format("2 January, 15:04 UTC") },
 	"device":   device,
 	"role":     func(role string) string { short, _, _ := strings.Cut(roleWords[role], ":"); return short },
+	"taskName": func(id string) string { name, _, _ := strings.Cut(id, "@"); return name },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }
 

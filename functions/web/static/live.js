@@ -164,6 +164,7 @@ document.addEventListener("visibilitychange", () => {
   else if (cards().length) refresh();
 });
 addEventListener("lectern:changed", refresh);
+addEventListener("lectern:ended", end);
 addEventListener("pagehide", leave);
 addEventListener("pageshow", (e) => { if (e.persisted) refresh(); });
 follow();

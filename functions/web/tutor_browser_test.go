@@ -1,0 +1,329 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	keyboard "github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"lectern.dev/lectern/internal/fault"
+)
+
+// openTutor opens the tutor beside a lesson, for a learner.
+func openTutor(t *testing.T, site string, v view) context.Context {
+	t.Helper()
+	v.as = "learner"
+	tab := openTab(t, site, v)
+	act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID))
+	act(t, tab, chromedp.Click(`[data-show-tutor]`))
+	until(t, tab, `document.querySelector("[data-tutor] select[name=task]")`) // it has been looked at
+	return tab
+}
+
+// askTutor types a question and sends it.
+func askTutor(t *testing.T, tab context.Context, question string) {
+	t.Helper()
+	act(t, tab, chromedp.Focus(`#question`))
+	press(t, tab, question)
+	enter(t, tab, 0)
+}
+
+// enter presses Enter, with modifiers (8 is Shift), as a keyboard does: what it writes, a script can prevent.
+func enter(t *testing.T, tab context.Context, modifiers int64) {
+	t.Helper()
+	key := keyboard.DispatchKeyEventParams{Type: keyboard.DispatchKeyEventTypeKeyDown, Modifiers: modifiers, Key: "Enter", Code: "Enter", Text: "\r", WindowsVirtualKeyCode: 13}
+	call(t, tab, keyboard.DispatchKeyEvent, key)
+	key.Type, key.Text = keyboard.DispatchKeyEventTypeKeyUp, ""
+	call(t, tab, keyboard.DispatchKeyEvent, key)
+}
+
+const (
+	lastSaid  = `document.querySelector(".turn:last-child .said")?.textContent`
+	lastState = `document.querySelector(".turn:last-child")?.dataset.state`
+)
+
+func TestAnswerStreamsBesideTheFilm(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.chat.pace = make(chan struct{})
+	tab := openTutor(t, site, view{})
+	act(t, tab, chromedp.Focus(`#question`))
+	press(t, tab, "What is")
+	enter(t, tab, 8)
+	press(t, tab, "a router?")
+	enter(t, tab, 0)
+	until(t, tab, `document.querySelector(".asked").textContent === "What is\na router?" && document.querySelector("#question").value === ""`)
+	until(t, tab, `document.querySelector(".is-thinking .thinking").checkVisibility() && document.querySelector("[data-stop]").checkVisibility()`)
+	for i, shown := range []string{"A router is three devices", "in one box 1", "It joins your cables,", "and it is a radio 2."} {
+		api.chat.pace <- struct{}{}
+		until(t, tab, fmt.Sprintf(`%s?.includes(%q)`, lastSaid, shown))
+		if i == 0 && !eval[bool](t, tab, `document.querySelector(".turn:last-child .said strong").textContent === "three devices" && document.activeElement.id === "question"`) {
+			t.Error("the text is not set, or the focus is gone")
+		}
+	}
+	if told := eval[string](t, tab, `document.querySelector("[data-spoken]").innerText`); strings.Contains(told, "three devices") != strings.Contains(told, "radio") {
+		t.Errorf("half a paragraph is read aloud: %q", told)
+	}
+	close(api.chat.pace)
+	until(t, tab, lastState+` === "complete" && document.querySelectorAll(".turn:last-child .said li").length === 3`)
+	until(t, tab, `document.querySelector("[data-spoken]").textContent.includes("whole answer") && !document.querySelector("[data-stop]").checkVisibility()`)
+	told := eval[string](t, tab, `document.querySelector("[data-spoken]").textContent`)
+	if strings.Count(told, "three devices in one box") != 1 {
+		t.Errorf("read aloud: %q", told)
+	}
+	sees(t, tab, "gpt-4o-mini")
+
+	// The number opens the words that it rests on, where the page stands, and gives the focus back.
+	act(t, tab, chromedp.Focus(`.said a.cite`))
+	press(t, tab, kb.Enter)
+	until(t, tab, `document.querySelector(".quote-card")?.matches(":popover-open") && document.activeElement.matches(".quote-card")`)
+	if card := eval[string](t, tab, `document.querySelector(".quote-card").innerText`); !strings.Contains(card, "The home network handbook, page 12") || !strings.Contains(card, "combines a modem") {
+		t.Errorf("the card says %q", card)
+	}
+	press(t, tab, kb.Escape)
+	until(t, tab, `!document.querySelector(".quote-card") && document.activeElement.matches(".cite")`)
+	act(t, tab, chromedp.Click(`[data-cited="2"] summary`))
+	if to := eval[string](t, tab, `document.querySelector('[data-cited="2"] a').getAttribute("href")`); to != "/lessons/"+lessonID {
+		t.Errorf("the lesson's link leads to %s", to)
+	}
+
+	api.change(func() {
+		if len(api.chat.sessions) != 1 || api.chat.sessions[0].Lesson != lessonID || api.chat.prompts[0].Parent != "root" || api.chat.prompts[0].Task != "tutor" {
+			t.Errorf("sessions %+v, prompts %+v", api.chat.sessions, api.chat.prompts)
+		}
+		api.chat.pace = nil
+	})
+	askTutor(t, tab, "And now?")
+	until(t, tab, `document.querySelectorAll(".turn").length === 4 && `+lastState+` === "complete"`)
+	api.change(func() {
+		if parent := api.chat.prompts[1].Parent; parent != "msg_a1" {
+			t.Errorf("the second question follows %s", parent)
+		}
+	})
+	act(t, tab, chromedp.Reload())
+	act(t, tab, chromedp.Click(`[data-show-tutor]`))
+	until(t, tab, `document.querySelectorAll(".turn").length === 4`) // it goes on where one was
+	act(t, tab, chromedp.Click(`[data-new]`))
+	until(t, tab, `document.querySelectorAll(".turn").length === 0 && document.querySelector("[data-starters]").checkVisibility()`)
+}
+
+// Lines that break before anything has come and in the middle, and a function that is
+// not there for a while.
+func TestAnswerIsResumedWithoutAGap(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	words := make([]string, 8)
+	for i := range words {
+		words[i] = fmt.Sprintf("word%d ", i)
+	}
+	api.chat.words, api.chat.ending = words, message{State: "complete"}
+	api.chat.pace, api.chat.mute, api.chat.rejects = make(chan struct{}), 1, 2
+	tab := openTutor(t, site, view{})
+	askTutor(t, tab, "Go on and on")
+	for _, word := range words[:4] {
+		api.chat.pace <- struct{}{}
+		until(t, tab, fmt.Sprintf(`%s?.includes(%q)`, lastSaid, strings.TrimSpace(word)))
+		api.change(func() { api.chat.breaks++; api.chat.grown.Broadcast() })
+	}
+	close(api.chat.pace)
+	until(t, tab, lastState+` === "complete"`)
+	want := strings.TrimSpace(strings.Join(words, ""))
+	if said := eval[string](t, tab, lastSaid); strings.TrimSpace(said) != want {
+		t.Errorf("said: %q", said)
+	}
+	if told := eval[string](t, tab, `document.querySelector("[data-spoken]").textContent`); strings.Count(told, "word0 ") != 1 || strings.Count(told, "word7") != 1 {
+		t.Errorf("told: %q", told)
+	}
+	api.change(func() {
+		if len(api.chat.prompts) != 2 || api.chat.prompts[0].ID != api.chat.prompts[1].ID {
+			t.Errorf("sent: %+v", api.chat.prompts) // again, since nothing of the answer had come
+		}
+		if seen := strings.Join(api.chat.seen, " "); !strings.HasPrefix(seen, "msg_a1.1 msg_a1.1 msg_a1.1 msg_a1.2 ") {
+			t.Errorf("came again with %s", seen)
+		}
+	})
+}
+
+func TestAnswerIsStopped(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"key", "button"} {
+		site, api := startSite(t)
+		api.chat.pace = make(chan struct{})
+		tab := openTutor(t, site, view{})
+		askTutor(t, tab, "A long story")
+		api.chat.pace <- struct{}{}
+		until(t, tab, lastSaid+`?.includes("three devices")`)
+		if by == "key" {
+			press(t, tab, kb.Escape)
+		} else {
+			act(t, tab, chromedp.Click(`[data-stop]`))
+		}
+		for stopped := false; !stopped; {
+			api.change(func() { stopped = api.chat.stop["msg_a1"] })
+			until(t, tab, "true")
+		}
+		close(api.chat.pace)
+		until(t, tab, lastState+` === "stopped"`)
+		sees(t, tab, "A router is three devices", "You stopped this answer.", "Go on")
+		api.change(func() { api.chat.pace = nil })
+		act(t, tab, chromedp.Click(`.cut button`)) // and it is gone on with
+		until(t, tab, `document.querySelectorAll(".turn").length === 3 && `+lastState+` === "complete"`)
+		api.change(func() {
+			if last := api.chat.prompts[len(api.chat.prompts)-1]; last.Parent != "msg_a1" || last.Content != "" || last.ID != "" {
+				t.Errorf("asked: %+v", last)
+			}
+		})
+	}
+}
+
+// Another answer, an edited question, and the way back to what was said before.
+func TestBranchesCanBeMadeAndSeen(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.change(api.chat.talked)
+	tab := openTab(t, site, view{as: "learner"})
+	act(t, tab, chromedp.Navigate(site+"/tutor/ses_three"))
+	until(t, tab, `document.querySelector(".is-assistant .versions")?.textContent.includes("2 of 2")`)
+	sees(t, tab, "This answer was interrupted. The model stopped sending.", "llama-3.1")
+
+	act(t, tab, chromedp.Click(`.is-assistant .versions a`))
+	until(t, tab, lastState+` === "complete" && location.search === "?at=a2" && document.activeElement.closest(".versions")`)
+	sees(t, tab, "gpt-4o-mini")
+	act(t, tab, chromedp.Click(`.is-user .versions a`))
+	until(t, tab, lastSaid+` === "An early answer.\n"`)
+
+	act(t, tab, chromedp.Click(`[name="again"] ~ button`)) // “Try again”
+	until(t, tab, lastState+` === "complete" && document.querySelector(".is-assistant .versions")?.textContent.includes("2")`)
+	act(t, tab, chromedp.Click(`.edit summary`))
+	until(t, tab, `document.querySelector(".edit textarea").checkVisibility()`)
+	act(t, tab, chromedp.Focus(`.edit textarea`))
+	press(t, tab, " Really?")
+	enter(t, tab, 0)
+	until(t, tab, `document.querySelector(".asked").textContent.includes("Really?") && `+lastState+` === "complete"`)
+	until(t, tab, `document.querySelector(".is-user .versions")?.textContent.includes("3 of 3")`)
+	api.change(func() {
+		again, edited := api.chat.prompts[0], api.chat.prompts[1]
+		if again.Parent != "q1" || again.Content != "" {
+			t.Errorf("another answer: %+v", again)
+		}
+		if edited.Parent != "root" || !strings.Contains(edited.Content, "Really?") || edited.ID == "" {
+			t.Errorf("edited: %+v", edited)
+		}
+	})
+}
+
+func TestQuizIsAnsweredByLetters(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.change(api.chat.talked)
+	tab := openTab(t, site, view{as: "learner"})
+	act(t, tab, chromedp.Navigate(site+"/tutor/ses_quiz"))
+	until(t, tab, `document.querySelectorAll(".choices button").length === 2 && document.querySelector("select[name=task]").value === "quiz-me"`)
+	sees(t, tab, "Right", "Yes: the switch joins them.")
+	act(t, tab, chromedp.Click(`.choices button:last-child`))
+	until(t, tab, lastState+` === "complete" && document.querySelectorAll(".turn").length === 6`)
+	api.change(func() {
+		if p := api.chat.prompts[0]; p.Content != "B" || p.Task != "quiz-me" || p.Parent != "a2" {
+			t.Errorf("answered: %+v", p)
+		}
+	})
+}
+
+func TestRefusedQuestionsAreKept(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	tab := openTutor(t, site, view{})
+	for _, c := range []struct {
+		failure error
+		says    string
+	}{
+		{fault.New(fault.PaymentRequired, "The month's budget of Hillside is used up."), "See the budget"},
+		{&fault.Error{Kind: fault.Exhausted, Message: "You ask too fast.", RetryAfter: 30 * time.Second}, "You ask too fast. You can try again in 30 s."},
+		{fault.New(fault.Invalid, "The content has 40000 characters."), "40000 characters"},
+	} {
+		api.change(func() { api.chat.refuse = c.failure })
+		eval[int](t, tab, `document.querySelector("#question").value = "", 0`)
+		askTutor(t, tab, "Is it so?")
+		until(t, tab, fmt.Sprintf(`document.querySelector("[data-problem]")?.innerText.includes(%q)`, c.says))
+		if kept := eval[string](t, tab, `document.querySelector("#question").value + document.querySelectorAll(".turn").length`); kept != "Is it so?0" {
+			t.Errorf("%v: kept %q", c.failure, kept)
+		}
+	}
+	act(t, tab, chromedp.Click(`[data-ask]`)) // now it is taken, in the session that was begun
+	until(t, tab, lastState+` === "complete" && !document.querySelector("[data-problem]")`)
+	api.change(func() {
+		if len(api.chat.sessions) != 1 {
+			t.Errorf("%d sessions", len(api.chat.sessions))
+		}
+		delete(api.auth.people, "learner")
+	})
+	askTutor(t, tab, "And so?")
+	until(t, tab, `document.querySelector("[data-ended]").checkVisibility() && document.querySelector("#question").value === "And so?"`)
+}
+
+// What was asked in one window is seen in the other, also when both ask at once.
+func TestTwoWindows(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.change(func() { api.chat.talked(); api.chat.pace = make(chan struct{}) })
+	one, other := openTab(t, site, view{as: "learner"}), openTab(t, site, view{as: "learner"})
+	for _, tab := range []context.Context{one, other} {
+		act(t, tab, chromedp.Navigate(site+"/tutor/ses_three"))
+		until(t, tab, `document.querySelectorAll(".turn").length === 2`)
+	}
+	askTutor(t, one, "First")
+	api.chat.pace <- struct{}{}
+	until(t, one, lastSaid+`?.includes("three devices")`)
+	askTutor(t, other, "Second")
+	until(t, other, `document.querySelector("[data-note]").innerText.includes("another window") && `+lastSaid+`?.includes("three devices")`)
+	if kept := eval[string](t, other, `document.querySelector("#question").value`); kept != "Second" {
+		t.Errorf("kept: %q", kept)
+	}
+	third := openTab(t, site, view{as: "learner"})
+	act(t, third, chromedp.Navigate(site+"/tutor/ses_three"))
+	until(t, third, lastSaid+`?.includes("three devices")`)
+	close(api.chat.pace)
+	for _, tab := range []context.Context{one, other, third} {
+		until(t, tab, lastState+` === "complete"`)
+	}
+	act(t, other, chromedp.Click(`[data-ask]`))
+	until(t, other, `document.querySelectorAll(".asked").length === 3 && `+lastState+` === "complete"`)
+}
+
+func TestTutorNeedsNoScript(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	tab := openTab(t, site, view{as: "learner", noScript: true, width: 390})
+	act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID))
+	act(t, tab, chromedp.Click(`.tabs [value="tutor"]`))
+	until(t, tab, `document.querySelector("#question").checkVisibility()`)
+	act(t, tab, chromedp.Focus(`#question`))
+	press(t, tab, "What is a router?")
+	act(t, tab, chromedp.Click(`[data-ask]`))
+	until(t, tab, `location.pathname === "/tutor/ses_1" && document.readyState === "complete"`)
+	sees(t, tab, "What is a router?", "A router is three devices in one box", "The home network handbook, page 12", "gpt-4o-mini")
+	act(t, tab, chromedp.Click(`[data-cited="1"] summary`))
+	sees(t, tab, "combines a modem or an uplink port")
+
+	api.change(func() { api.chat.ending = message{State: "interrupted", Problem: "The model went away."} })
+	act(t, tab, chromedp.Click(`[name="again"] ~ button`))
+	until(t, tab, `document.readyState === "complete" && document.querySelector(".cut") && document.querySelector(".versions")`)
+	sees(t, tab, "This answer was interrupted. The model went away.", "Go on")
+	act(t, tab, chromedp.Click(`.is-assistant .versions a`))
+	until(t, tab, `location.search.startsWith("?at=") && document.readyState === "complete" && !document.querySelector(".cut")`)
+
+	api.change(func() { api.chat.refuse = fault.New(fault.PaymentRequired, "The month's budget is used up.") })
+	act(t, tab, chromedp.Focus(`#question`))
+	press(t, tab, "And then?")
+	act(t, tab, chromedp.Click(`[data-ask]`))
+	until(t, tab, `document.readyState === "complete" && document.querySelector("[data-problem]")`)
+	if kept := eval[string](t, tab, `document.querySelector("#question").value`); kept != "And then?" {
+		t.Errorf("kept: %q", kept)
+	}
+	sees(t, tab, "budget is used up")
+}
