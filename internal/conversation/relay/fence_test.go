@@ -1,0 +1,262 @@
+package relay_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern.dev/lectern/internal/conversation/relay"
+)
+
+// A process that was frozen for longer than its lease finds its answers ended: what
+// it then says comes to nobody, its own readers included.
+func TestFrozenProcess(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.aged(t)
+	for _, taken := range []string{"interrupted", "claimed"} {
+		t.Run(taken, func(t *testing.T) {
+			t.Parallel()
+			way := &process{Beginner: h.pool(t)}
+			zombie, here := h.relay(t, relay.Options{DB: way, Lease: 600 * time.Millisecond}), h.relay(t, relay.Options{})
+			a := h.answer(t, zombie)
+			why := make(causes, 1)
+			live := zombie.Begin(a, 0, why.cancel)
+			must(t, live.Text("One, "))
+			_, err := live.Flush(t.Context())
+			must(t, err)
+			var own transcript
+			ended := make(chan error, 1)
+			go func() { ended <- zombie.Follow(t.Context(), a, 0, own.give) }()
+			way.freeze()
+			must(t, live.Text("two")) // on its way when the process freezes
+			want := "One, "
+			if taken == "interrupted" {
+				var seen transcript
+				must(t, here.Follow(t.Context(), a, 0, seen.give))
+				if got := h.get(t, a); got.State != "interrupted" || got.Content != want || got.Events != seen.last {
+					t.Errorf("%+v", got)
+				}
+			} else {
+				var logged int64
+				eventually(t, "claimed", func() bool {
+					n, text, won, err := here.Claim(t.Context(), a)
+					must(t, err)
+					if won && text != want {
+						t.Errorf("%q", text)
+					}
+					logged = n
+					return won
+				})
+				mine := here.Begin(a, logged, make(causes, 1).cancel)
+				must(t, mine.Text("three"))
+				want += "three"
+				n, err := mine.Flush(t.Context())
+				must(t, err)
+				defer func() {
+					if !h.finish(t, here, a, "complete", want, n) {
+						t.Error("lost")
+					}
+					mine.End()
+					must(t, <-ended)
+					if own.String() != h.logged(t, a) || own.text(t) != want {
+						t.Errorf("the frozen process's reader saw %s", own.String())
+					}
+				}()
+			}
+			way.thaw()
+			if _, err := live.Flush(t.Context()); !errors.Is(err, relay.ErrLost) {
+				t.Errorf("the frozen process goes on: %v", err)
+			}
+			if err := <-why; !errors.Is(err, relay.ErrLost) {
+				t.Error(err)
+			}
+			if h.finish(t, zombie, a, "complete", "One, two", 2) {
+				t.Error("the frozen process ends the answer")
+			}
+			live.End()
+			if taken == "interrupted" {
+				must(t, <-ended)
+				if own.String() != h.logged(t, a) || own.text(t) != want {
+					t.Errorf("the frozen process's reader saw %s", own.String())
+				}
+			}
+		})
+	}
+}
+
+// What a process had in hand when it froze is waited for: an append that the
+// database has begun is part of the answer, or of nothing.
+func TestAppendUnderWay(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"interrupt", "claim", "sweep"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.aged(t)
+			here := h.relay(t, relay.Options{})
+			producer := "prd_" + end
+			h.exec(t, `INSERT INTO producers VALUES ($1, now() - interval '1 second')`, producer)
+			a := h.row(t, producer)
+			h.exec(t, `INSERT INTO stream_events VALUES ($1, 1, $2, 'delta', '{"text":"One, "}')`, a.Message, a.Organization)
+			other := h.row(t, producer+"_other") // of a process that holds nothing up
+			tx, err := h.db.BeginTx(t.Context(), pgx.TxOptions{})
+			must(t, err)
+			for _, sql := range []string{
+				`SELECT pg_advisory_xact_lock_shared(hashtextextended('producer ` + producer + `', 0))`,
+				`INSERT INTO stream_events VALUES ('` + a.Message + `', 2, 'org_local', 'delta', '{"text":"two"}')`,
+			} {
+				_, err := tx.Exec(t.Context(), sql)
+				must(t, err)
+			}
+			done := make(chan error, 1)
+			var seen transcript
+			switch end {
+			case "interrupt":
+				go func() { done <- here.Follow(t.Context(), a, 0, seen.give) }()
+				must(t, here.Follow(t.Context(), other, 0, new(transcript).give)) // goes on at once
+			case "claim":
+				go func() {
+					for {
+						n, text, won, err := here.Claim(t.Context(), a)
+						if won {
+							if n != 2 || text != "One, two" {
+								err = fmt.Errorf("claimed %d, %q", n, text)
+							}
+							done <- err
+							return
+						}
+					}
+				}()
+			case "sweep":
+				if s, err := relay.Sweep(t.Context(), h.db); err == nil || s.Interrupted != 1 {
+					t.Errorf("%+v, %v", s, err) // the other one; this one cannot be locked
+				}
+			}
+			time.Sleep(500 * time.Millisecond)
+			if got := h.get(t, a); got.State != "streaming" || len(done) > 0 {
+				t.Errorf("not waited for: %+v", got)
+			}
+			must(t, tx.Commit(t.Context()))
+			if end == "sweep" {
+				_, err := relay.Sweep(t.Context(), h.db)
+				must(t, err)
+			} else {
+				must(t, <-done)
+			}
+			if end == "claim" {
+				return
+			}
+			if got := h.get(t, a); got.State != "interrupted" || got.Content != "One, two" || got.Events != 2 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// F25: a batch whose end was not heard of is written again, once.
+func TestOutcomeUnknown(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	cuts := 0
+	way := &process{Beginner: h.pool(t), cut: func() bool { cuts++; return cuts%2 == 1 }} // every other exchange
+	here, there := h.relay(t, relay.Options{DB: way, Flush: time.Millisecond}), h.relay(t, relay.Options{})
+	a := h.answer(t, here)
+	live := here.Begin(a, 0, make(causes, 1).cancel)
+	var seen [2]transcript
+	ended := make(chan error, 2)
+	go func() { ended <- here.Follow(t.Context(), a, 0, seen[0].give) }()
+	go func() { ended <- there.Follow(t.Context(), a, 0, seen[1].give) }()
+	want := ""
+	for i := range 30 {
+		text := fmt.Sprint(i, " ")
+		must(t, live.Text(text))
+		want += text
+		if _, err := live.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := live.Flush(t.Context())
+	must(t, err)
+	if n != 30 || !h.finish(t, here, a, "complete", want, n) {
+		t.Errorf("%d events", n)
+	}
+	live.End()
+	must(t, errors.Join(<-ended, <-ended))
+	for i := range seen {
+		if seen[i].gaps != nil || seen[i].String() != h.logged(t, a) || seen[i].text(t) != want {
+			t.Errorf("%v %s", seen[i].gaps, seen[i].String())
+		}
+	}
+}
+
+// A retry that comes when the answer has ended adds nothing, and says so; what the
+// first try had written counts as written.
+func TestOutcomeUnknownOfAnAnswerThatEnded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var a relay.Answer
+	cut := true
+	way := &process{Beginner: h.pool(t)}
+	way.cut = func() bool {
+		if !cut {
+			return false
+		}
+		cut = false
+		h.exec(t, `UPDATE messages SET state = 'interrupted', finished_at = now(), events = 1 WHERE message_id = $1`, a.Message)
+		return true
+	}
+	here := h.relay(t, relay.Options{DB: way, Lease: time.Hour})
+	a = h.answer(t, here)
+	why := make(causes, 1)
+	live := here.Begin(a, 0, why.cancel)
+	must(t, live.Text("One, "))
+	if n, err := live.Flush(t.Context()); n != 1 || err != nil && !errors.Is(err, relay.ErrLost) {
+		t.Errorf("%d, %v", n, err)
+	}
+	_ = live.Text("two")
+	if n, err := live.Flush(t.Context()); n != 1 || !errors.Is(err, relay.ErrLost) {
+		t.Errorf("%d, %v", n, err)
+	}
+	live.End()
+	if got := h.logged(t, a); got != "1 delta {\"text\":\"One, \"}\n" {
+		t.Error(got)
+	}
+}
+
+// A row that carries a process's id, and that it does not make, ends all the same;
+// and an answer whose row was ended by others is given up without its saying more.
+func TestOutOfStep(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	here, there := h.relay(t, relay.Options{Lease: 300 * time.Millisecond}), h.relay(t, relay.Options{})
+	never, dropped, taken, kept := h.answer(t, here), h.answer(t, here), h.answer(t, here), h.answer(t, here)
+	live := here.Begin(dropped, 0, make(causes, 1).cancel)
+	must(t, live.Text("One, "))
+	_, err := live.Flush(t.Context())
+	must(t, err)
+	live.End() // and the row was not filled in
+	why := make(causes, 1)
+	silent := here.Begin(taken, 0, why.cancel)
+	defer silent.End()
+	h.exec(t, `UPDATE messages SET state = 'failed', finished_at = now() WHERE message_id = $1`, taken.Message)
+	well := here.Begin(kept, 0, make(causes, 1).cancel)
+	for a, want := range map[relay.Answer]string{never: "failed", dropped: "interrupted"} {
+		must(t, there.Follow(t.Context(), a, 0, new(transcript).give))
+		if got := h.get(t, a); got.State != want {
+			t.Errorf("%+v, want %s", got, want)
+		}
+	}
+	if err := <-why; !errors.Is(err, relay.ErrLost) {
+		t.Error(err)
+	}
+	must(t, well.Text("x"))
+	if n, err := well.Flush(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	well.End()
+	eventually(t, "the relay rests", func() bool { return relay.Idle(here) })
+}
