@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+func streams(ctx context.Context, p *probe) (string, error) {
+	if p.session == "" {
+		return "", skipped("there is no session")
+	}
+	p.sent = p.ask(p.question())
+	t, err := p.send(ctx, p.session, p.sent, false, nil)
+	if err != nil {
+		return "", err
+	}
+	a, err := t.whole()
+	if err != nil {
+		return "", err
+	}
+	if a.last.State != "complete" || a.text == "" {
+		return "", fmt.Errorf("the answer is %s, with %d bytes", a.last.State, len(a.text))
+	}
+	p.first, p.answer = t, a
+	p.answeredBy(a.last.Model)
+	return fmt.Sprintf("%d events, %d bytes, first text after %v", len(t.events), len(a.text), a.first.Round(time.Millisecond)), nil
+}
+
+// resumes asks for the rest of the first answer from behind several of its events.
+func resumes(ctx context.Context, p *probe) (string, error) {
+	all := p.first.events
+	if len(all) == 0 {
+		return "", skipped("there is no whole answer to resume")
+	}
+	cuts := []int{0, 1, len(all) / 4, len(all) / 2, 3 * len(all) / 4, len(all) - 3, len(all) - 2, len(all) - 1}
+	slices.Sort(cuts)
+	cuts = slices.DeleteFunc(slices.Compact(cuts), func(n int) bool { return n < 0 || n >= len(all) })
+	for _, n := range cuts {
+		t, err := p.follow(ctx, p.session, all[n].id, nil)
+		if err != nil {
+			return "", fmt.Errorf("behind %s: %w", all[n].id, err)
+		}
+		if want, got := raws(all[n+1:]), raws(t.events); got != want {
+			return "", fmt.Errorf("behind %s come %d events of %d, not the same: %s", all[n].id, len(t.events), len(all)-n-1, differ(want, got))
+		}
+	}
+	return fmt.Sprintf("at %d cuts of %d events", len(cuts), len(all)), nil
+}
+
+// sameID sends the first message again, as it was and with another content.
+func sameID(ctx context.Context, p *probe) (string, error) {
+	if len(p.first.events) == 0 {
+		return "", skipped("there is no whole answer that could come again")
+	}
+	t, err := p.send(ctx, p.session, p.sent, true, nil)
+	if err != nil {
+		return "", err
+	}
+	if want, got := raws(p.first.events), raws(t.events); got != want {
+		return "", fmt.Errorf("the answer is another one: %s", differ(want, got))
+	}
+	other := p.sent
+	other.Content += " Be brief."
+	if _, err := p.send(ctx, p.session, other, true, nil); !wants(err, http.StatusConflict) {
+		return "", fmt.Errorf("with another content, it is not refused with 409: %v", err)
+	}
+	return "the answer comes again; another content is refused", nil
+}
+
+// disconnects leaves a running answer again and again, comes back each time, and
+// compares all that it has seen with the whole.
+func disconnects(ctx context.Context, p *probe) (string, error) {
+	session, err := p.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	sent := p.ask(longQuestion)
+	// A second event may not come for a while, or ever: one is enough to leave by.
+	leave := func(event) bool { return true }
+	seen, err := p.send(ctx, session, sent, false, leave)
+	if err != nil || len(seen.events) == 0 {
+		return "", fmt.Errorf("no event came: %w", err)
+	}
+	const times = 6
+	for n := 1; ; n++ {
+		see := leave
+		if n == times {
+			see = nil
+		}
+		t, err := p.follow(ctx, session, seen.events[len(seen.events)-1].id, see)
+		if err != nil {
+			return "", fmt.Errorf("after reconnection %d: %w", n, err)
+		}
+		seen.events = append(seen.events, t.events...)
+		if t.ended {
+			break
+		}
+	}
+	seen.ended = true
+	a, err := seen.whole()
+	if err != nil {
+		return "", fmt.Errorf("what was seen over %d connections: %w", times+1, err)
+	}
+	if a.last.State != "complete" {
+		return "", fmt.Errorf("the answer is %s, since its reader had gone", a.last.State)
+	}
+	p.answeredBy(a.last.Model)
+	whole, err := p.send(ctx, session, sent, true, nil)
+	if err != nil {
+		return "", err
+	}
+	if want, got := raws(whole.events), raws(seen.events); got != want {
+		return "", fmt.Errorf("what was seen over %d connections is not the whole: %s", times+1, differ(want, got))
+	}
+	return fmt.Sprintf("left %d times, %d events", times, len(seen.events)), nil
+}
+
+// heardLive is a stream that is heard in the background.
+type heardLive struct {
+	began chan string // the answer's id
+	ended chan error
+	t     transcript
+}
+
+// sendLive sends a message and gives back control when its answer has begun to speak.
+func (p *probe) sendLive(ctx context.Context, session string, m newMessage) (*heardLive, string, error) {
+	h := &heardLive{began: make(chan string, 1), ended: make(chan error, 1)}
+	go func() {
+		var err error
+		h.t, err = p.send(ctx, session, m, false, func(e event) bool {
+			var started struct{ Message message }
+			if e.name == "start" && json.Unmarshal([]byte(e.data), &started) == nil {
+				h.began <- started.Message.ID
+			}
+			return false
+		})
+		h.ended <- err
+	}()
+	select {
+	case id := <-h.began:
+		return h, id, nil
+	case err := <-h.ended:
+		if err == nil {
+			_, err = h.t.whole()
+		}
+		return nil, "", fmt.Errorf("the answer does not begin: %w", err)
+	}
+}
+
+func (p *probe) stop(ctx context.Context, session string) error {
+	resp, err := p.call(ctx, request{method: http.MethodDelete, path: "/v1/chat/sessions/" + session + "/stream"}, nil)
+	if err == nil && resp.StatusCode != http.StatusNoContent {
+		err = fmt.Errorf("stopping is answered with %d", resp.StatusCode)
+	}
+	return err
+}
+
+// conflicts sends a second message while the first is being answered.
+func conflicts(ctx context.Context, p *probe) (string, error) {
+	session, err := p.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	live, first, err := p.sendLive(ctx, session, p.ask(longQuestion))
+	if err != nil {
+		return "", err
+	}
+	second, err := p.send(ctx, session, p.ask("And now?"), false, nil)
+	if stop := p.stop(ctx, session); stop != nil {
+		return "", stop
+	}
+	if ended := <-live.ended; ended != nil {
+		return "", ended
+	}
+	if err == nil {
+		return "", p.overlapping(ctx, session, first, second)
+	}
+	r, ok := errors.AsType[*refusal](err)
+	if !ok || r.Status != http.StatusConflict {
+		return "", fmt.Errorf("a second message is not refused with 409: %w", err)
+	}
+	for _, e := range r.Errors {
+		if e.Location == "session.answering" && e.Message == first {
+			return "409 names the running answer", nil
+		}
+	}
+	return "", fmt.Errorf("409 does not name the running answer %s at session.answering: %.300s", first, r.body)
+}
+
+// overlapping tells whether two answers of a session were made at once; else there was
+// nothing to refuse.
+func (p *probe) overlapping(ctx context.Context, session, first string, second transcript) error {
+	a, err := second.whole()
+	if err != nil {
+		return err
+	}
+	list, err := p.messages(ctx, session)
+	if err != nil {
+		return err
+	}
+	one, other := list[first], list[a.id]
+	if one.FinishedAt == nil || one.FinishedAt.After(other.CreatedAt) {
+		return fmt.Errorf("two answers are made at once: %s and %s", first, a.id)
+	}
+	return skipped("the answer had ended before a second message could be sent")
+}
+
+// stops has a running answer end, and looks at what is kept of it.
+func stops(ctx context.Context, p *probe) (string, error) {
+	session, err := p.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	live, id, err := p.sendLive(ctx, session, p.ask(longQuestion))
+	if err != nil {
+		return "", err
+	}
+	began := time.Now()
+	if err := p.stop(ctx, session); err != nil {
+		return "", err
+	}
+	select {
+	case err = <-live.ended:
+	case <-time.After(10 * time.Second):
+		return "", errors.New("the stream goes on for 10 s after its answer was stopped")
+	}
+	if err != nil {
+		return "", err
+	}
+	took := time.Since(began)
+	a, err := live.t.whole()
+	if err != nil {
+		return "", err
+	}
+	list, err := p.messages(ctx, session)
+	if err != nil {
+		return "", err
+	}
+	switch kept := list[id]; {
+	case kept.Content != a.text || kept.State != a.last.State:
+		return "", fmt.Errorf("it is kept as %s: %s", kept.State, differ(a.text, kept.Content))
+	case kept.State == "complete":
+		return "", skipped("the answer had ended before it could be stopped")
+	case kept.State != "stopped":
+		return "", fmt.Errorf("it is %s, not stopped", kept.State)
+	}
+	return fmt.Sprintf("ended after %v, %d bytes kept", took.Round(time.Millisecond), len(a.text)), nil
+}
+
+// longestSilence is what streams promise, with what a busy line may add.
+const longestSilence = 17 * time.Second
+
+func heartbeats(_ context.Context, p *probe) (string, error) {
+	if p.silence == 0 {
+		return "", skipped("no stream was heard")
+	}
+	if p.silence > longestSilence {
+		return "", fmt.Errorf("a stream was silent for %v", p.silence.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("longest silence %v", p.silence.Round(time.Millisecond)), nil
+}
+
+func backups(_ context.Context, p *probe) (string, error) {
+	if p.o.model == "" {
+		return "", skipped("no -expect-model is given: make the first model fail, and name its backup there")
+	}
+	for model := range p.models {
+		if model != p.o.model {
+			return "", fmt.Errorf("%s has answered, not %s", model, p.o.model)
+		}
+	}
+	if len(p.models) == 0 {
+		return "", skipped("nobody has answered")
+	}
+	return fmt.Sprintf("%s has answered %d times", p.o.model, p.models[p.o.model]), nil
+}
