@@ -26,6 +26,9 @@ type branch struct {
 //	$6 the checkpoint whose summary is to be used ('': the newest one)
 //	$7 and $8 bounds: messages and bytes
 //
+// Each LIMIT has a row looked up by itself: else a plan for sessions of usual length
+// reads the whole of one that is very long.
+//
 // A summary counts from the question on: one that was made of an interrupted answer
 // does not hide the question from who goes on with it.
 const selectBranch = `
@@ -50,13 +53,13 @@ const selectBranch = `
 				WHEN $6 <> '' THEN m.message_id IS NOT DISTINCT FROM (SELECT c.summary_id FROM checkpoints c WHERE c.organization_id = $1 AND c.session_id = $3 AND c.checkpoint_id = $6)
 				ELSE EXISTS (SELECT FROM summaries y WHERE y.organization_id = $1 AND y.session_id = $3 AND y.message_id = m.message_id) END
 		FROM walk w
-		JOIN messages m ON m.organization_id = $1 AND m.session_id = $3 AND m.message_id = w.parent_id
+		CROSS JOIN LATERAL (SELECT * FROM messages m WHERE m.organization_id = $1 AND m.session_id = $3 AND m.message_id = w.parent_id LIMIT 1) m
 		WHERE NOT w.covered AND w.depth < $7 AND w.size < $8)
 	SELECT ` + messageColumns + `, w.covered, coalesce(c.checkpoint_id, ''), coalesce(y.content, ''), coalesce(y.tokens, 0), coalesce(y.model, ''), coalesce(y.created_at, m.created_at)
 	FROM walk w
-	JOIN messages m ON m.organization_id = $1 AND m.session_id = $3 AND m.message_id = w.message_id
-	LEFT JOIN checkpoints c ON c.organization_id = $1 AND c.session_id = $3 AND c.message_id = w.message_id
-	LEFT JOIN summaries y ON w.covered AND y.organization_id = $1 AND y.session_id = $3 AND y.message_id = w.message_id
+	CROSS JOIN LATERAL (SELECT * FROM messages m WHERE m.organization_id = $1 AND m.session_id = $3 AND m.message_id = w.message_id LIMIT 1) m
+	LEFT JOIN LATERAL (SELECT * FROM checkpoints c WHERE c.organization_id = $1 AND c.session_id = $3 AND c.message_id = w.message_id LIMIT 1) c ON true
+	LEFT JOIN LATERAL (SELECT * FROM summaries y WHERE w.covered AND y.organization_id = $1 AND y.session_id = $3 AND y.message_id = w.message_id LIMIT 1) y ON true
 	ORDER BY w.depth`
 
 func scanBranch(rows pgx.Rows) (b branch, err error) {

@@ -40,19 +40,19 @@ func TestTurnsReadByIndex(t *testing.T) {
 	defer conn.Release()
 	for _, sql := range []string{
 		`SET session_replication_role = replica`, // no triggers and no foreign keys: the rows are good
-		`INSERT INTO sessions (session_id, organization_id, user_id, task) SELECT 'ses_' || s, 'org_local', 'usr_' || s % 50, 'tutor' FROM SESSIONS s`,
+		`INSERT INTO sessions (session_id, organization_id, user_id, task) SELECT 'ses_' || s, 'org_local', 'usr_' || s % 50, 'tutor' FROM generate_series(1, 500) s`,
 		`INSERT INTO messages (session_id, message_id, organization_id, parent_id, role, task_id, state, content, finished_at)
 			SELECT 'ses_' || s, 'msg_' || s || '_' || i, 'org_local', CASE WHEN i > 1 THEN 'msg_' || s || '_' || (i - 1) END, CASE WHEN i % 2 = 1 THEN 'user' ELSE 'assistant' END,
 				'tutor@1', 'complete', 'A few words, as they are said.', now()
-			FROM generate_series(1, 196) i, SESSIONS s`,
+			FROM generate_series(1, EACH) i, generate_series(1, 500) s`,
 		`INSERT INTO checkpoints (session_id, checkpoint_id, organization_id, message_id, task_id, model, prompt_version)
 			SELECT session_id, 'ckp' || message_id, organization_id, message_id, task_id, 'm', 'p' FROM messages WHERE role = 'assistant'`,
 		`INSERT INTO summaries (session_id, message_id, organization_id, content, tokens, model)
-			SELECT 'ses_' || s, 'msg_' || s || '_' || 40 * i, 'org_local', 'They spoke.', 3, 'm' FROM generate_series(1, 4) i, SESSIONS s`,
-		`INSERT INTO stream_events (message_id, seq, organization_id, kind, data) SELECT 'msg_' || s || '_196', i, 'org_local', 'delta', '{}' FROM generate_series(1, 50) i, SESSIONS s`,
+			SELECT 'ses_' || s, 'msg_' || s || '_' || i, 'org_local', 'They spoke.', 3, 'm' FROM generate_series(20, EACH, 40) i, generate_series(1, 500) s`,
+		`INSERT INTO stream_events (message_id, seq, organization_id, kind, data) SELECT 'msg_' || s || '_EACH', i, 'org_local', 'delta', '{}' FROM generate_series(1, 50) i, generate_series(1, 500) s`,
 		`SET session_replication_role = DEFAULT`,
 	} {
-		if _, err := conn.Exec(ctx, strings.ReplaceAll(sql, "SESSIONS", fmt.Sprintf("generate_series(1, %d)", manyMessages(t)/196))); err != nil {
+		if _, err := conn.Exec(ctx, strings.ReplaceAll(sql, "EACH", strconv.Itoa(manyMessages(t)/500))); err != nil {
 			t.Fatal(err)
 		}
 	}

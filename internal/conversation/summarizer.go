@@ -91,15 +91,18 @@ func toSum(turn Turn, answer Message) []Message {
 	}
 	part := messages[:end]
 	var sum int64
-	for i, m := range part { // a branch that has waited for long is summed up step by step
-		if sum += m.Tokens; sum > summedTokens && i > 0 {
-			for end = i; end > 0 && part[end].Role != User; end-- {
-			}
-			return part[:end]
+	boundary := 0 // before a question, up to which a step goes
+	for i, m := range part {
+		if m.Role == User && i > 0 && (sum <= summedTokens || boundary == 0) {
+			boundary = i
 		}
+		sum += m.Tokens
 	}
-	if sum < keptTokens/2 { // not worth a call: one message is what makes it long
+	switch {
+	case sum < keptTokens/2: // not worth a call: one message is what makes it long
 		return nil
+	case sum > summedTokens && boundary > 0: // a branch that has waited for long is summed up step by step
+		return part[:boundary]
 	}
 	return part
 }
