@@ -102,9 +102,11 @@ func (z quiz) instructions(turn Turn) string {
 // remembered are the notes about the learner and the summary, as quoted material.
 func (g *ground) remembered(turn Turn) string {
 	var out strings.Builder
-	if len(g.memories) > 0 {
+	now := oneLine(turn.Question.Content, MaxMemory)
+	known := slices.DeleteFunc(slices.Clone(g.memories), func(m Memory) bool { return m.Content == now })
+	if len(known) > 0 {
 		out.WriteString("<learner>\n")
-		for _, m := range g.memories[:min(len(g.memories), mostOfMemories)] {
+		for _, m := range known[:min(len(known), mostOfMemories)] {
 			kind := "asked about"
 			if m.Kind == Missed {
 				kind = "answered wrongly in a quiz"
