@@ -19,8 +19,9 @@ type process struct {
 	mu     sync.Mutex
 	frozen chan struct{} // closed when it goes on; nil: it runs
 	killed bool
-	// cut, when set, is asked after each append: true loses its outcome, not the events.
-	cut func() bool
+	// cut, when set, is asked about each append: true loses its outcome, not the
+	// events. It can wait until they are there.
+	cut func(wait func()) bool
 }
 
 func (p *process) freeze() {
@@ -40,6 +41,12 @@ func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.killed = true
+}
+
+func (p *process) gone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killed
 }
 
 // alive waits while the process is frozen. A killed one never hears anything.
@@ -77,8 +84,12 @@ func (p *process) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults 
 		return pgx.FailedBatchResults(b, err)
 	}
 	results := p.Beginner.SendBatch(context.WithoutCancel(ctx), b) // a frozen process's time does not pass
+	if err := p.alive(); err != nil { // it went between the commit and our hearing of it
+		_ = results.Close()
+		return pgx.FailedBatchResults(b, err)
+	}
 	p.mu.Lock()
-	cut := p.cut != nil && strings.Contains(b.QueuedQueries[len(b.QueuedQueries)-1].SQL, "INSERT INTO stream_events") && p.cut()
+	cut := p.cut != nil && strings.Contains(b.QueuedQueries[len(b.QueuedQueries)-1].SQL, "INSERT INTO stream_events") && p.cut(func() { _ = results.Close() })
 	p.mu.Unlock()
 	if cut {
 		_ = results.Close()

@@ -162,7 +162,7 @@ func TestOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	cuts := 0
-	way := &process{Beginner: h.pool(t), cut: func() bool { cuts++; return cuts%2 == 1 }} // every other exchange
+	way := &process{Beginner: h.pool(t), cut: func(func()) bool { cuts++; return cuts%2 == 1 }} // every other exchange
 	here, there := h.relay(t, relay.Options{DB: way, Flush: time.Millisecond}), h.relay(t, relay.Options{})
 	a := h.answer(t, here)
 	live := here.Begin(a, 0, make(causes, 1).cancel)
@@ -201,11 +201,12 @@ func TestOutcomeUnknownOfAnAnswerThatEnded(t *testing.T) {
 	var a relay.Answer
 	cut := true
 	way := &process{Beginner: h.pool(t)}
-	way.cut = func() bool {
+	way.cut = func(wait func()) bool {
 		if !cut {
 			return false
 		}
 		cut = false
+		wait()
 		h.exec(t, `UPDATE messages SET state = 'interrupted', finished_at = now(), events = 1 WHERE message_id = $1`, a.Message)
 		return true
 	}
