@@ -162,15 +162,8 @@ func (s *server) follow(p account.Principal, session, answer string) answering {
 		if err != nil {
 			return ending{}, err
 		}
-		if read == nil { // it ended long ago
-			m, err := conversation.GetMessage(ctx, s.DB, p, session, answer)
-			if err != nil {
-				return ending{}, err
-			}
-			if err := emit(llm.Piece{Text: m.Content}); err != nil {
-				return ending{}, err
-			}
-			return endingOf(m)
+		if read == nil {
+			return ending{}, brokeOff()
 		}
 		var last *conversation.Message
 		err = read(ctx, func(e conversation.Event) error {
@@ -192,7 +185,7 @@ func (s *server) follow(p account.Principal, session, answer string) answering {
 		case err != nil || ctx.Err() != nil:
 			return ending{}, errors.Join(err, reasonFor(ctx, ctx.Err()))
 		case last == nil:
-			return ending{}, fault.New(fault.Unavailable, "The answer broke off. Send the request again.")
+			return ending{}, brokeOff()
 		}
 		return endingOf(*last)
 	}
@@ -219,9 +212,12 @@ func endingOf(m conversation.Message) (ending, error) {
 	case conversation.Stopped:
 		return ending{}, fault.New(fault.Conflict, "The answer was stopped. What there was of it is kept in the session.")
 	}
-	detail := m.Problem
-	if detail == "" {
-		detail = "The answer broke off. What there was of it is kept in the session."
+	if m.Problem != "" {
+		return ending{}, fault.New(fault.Unavailable, "%s", m.Problem)
 	}
-	return ending{}, fault.New(fault.Unavailable, "%s", detail)
+	return ending{}, brokeOff()
+}
+
+func brokeOff() error {
+	return fault.New(fault.Unavailable, "The answer broke off. What there was of it is kept in the session.")
 }
