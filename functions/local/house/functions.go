@@ -1,6 +1,7 @@
 package house
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -72,7 +73,7 @@ func (h *House) talking(f *functions, ledger *budget.Ledger, hasher *account.Has
 		return err
 	}
 	f.chat = chat.New(chat.Deps{
-		DB: h.tenants, System: h.pool, Relay: relay.New(relay.Options{DB: h.pool}), Model: model, Afford: ledger.Afford,
+		DB: h.tenants, System: h.pool, Relay: relay.New(relay.Options{DB: h.log}), Model: model, Afford: ledger.Afford,
 		Limits: h.models.Chat, Gate: access.New(h.tenants, h.tokens, hasher), Front: front,
 	})
 	return nil
@@ -80,7 +81,7 @@ func (h *House) talking(f *functions, ledger *budget.Ledger, hasher *account.Has
 
 // working makes what the queue, the events and the scheduler call.
 func (h *House) working(f *functions, ledger *budget.Ledger) error {
-	writer, err1 := h.models.writer(ledger)
+	writer, err1 := generate.NewModel(h.models.Writer, ledger)
 	speaker, err2 := h.models.speaker(ledger)
 	queue, err3 := h.callers(queueAccount)
 	events, err4 := h.callers(eventsAccount)
@@ -132,4 +133,18 @@ func (h *House) indoors(f functions) http.Handler {
 		mux.Handle(name+"/", http.StripPrefix(name, function))
 	}
 	return mux
+}
+
+// finishing has the tutor finish its answers, or hand them over, when the server is
+// told to stop; see edge.Serve.
+type finishing struct {
+	http.Handler
+	chat http.Handler
+}
+
+// Drain implements what edge.Serve looks for.
+func (f finishing) Drain(ctx context.Context) {
+	if d, ok := f.chat.(interface{ Drain(context.Context) }); ok {
+		d.Drain(ctx)
+	}
 }

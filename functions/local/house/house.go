@@ -61,6 +61,7 @@ type House struct {
 	inner   net.Listener
 	pool    *pgxpool.Pool // of what works for all organisations
 	tenants *pgxpool.Pool // of what people call: it sees an organisation at a time
+	log     *pgxpool.Pool // of the answers' log alone, so that nothing else holds them up
 	tokens  access.Tokens
 	issuer  *issuer.Issuer // signs for the queue, the events and the scheduler
 	bucket  *gcs.Bucket
@@ -131,7 +132,9 @@ func (h *House) Serve(ctx context.Context, ready func()) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return edge.Serve(ctx, h.public, atHome(h.public, h.outside(handlers.web))) })
-	group.Go(func() error { return edge.Serve(ctx, h.inner, atHome(h.inner, h.indoors(handlers))) })
+	group.Go(func() error {
+		return edge.Serve(ctx, h.inner, finishing{atHome(h.inner, h.indoors(handlers)), handlers.chat})
+	})
 	group.Go(func() error { return h.keepSweeping(ctx) })
 	group.Go(func() error {
 		if err := h.awaitAnswers(ctx); err != nil {
@@ -170,8 +173,12 @@ func (h *House) openDatabase(ctx context.Context) error {
 		return err
 	}
 	// The functions share these pools; one of its own would have four connections.
-	for pool, role := range map[**pgxpool.Pool]postgres.Role{&h.pool: postgres.System, &h.tenants: postgres.Tenant} {
-		if *pool, err = postgres.Open(ctx, server.URL("lectern"), postgres.Options{MaxConns: 32, Role: role}); err != nil {
+	for pool, options := range map[**pgxpool.Pool]postgres.Options{
+		&h.pool:    {MaxConns: 32, Role: postgres.System},
+		&h.tenants: {MaxConns: 32, Role: postgres.Tenant},
+		&h.log:     {MaxConns: 2, Role: postgres.System},
+	} {
+		if *pool, err = postgres.Open(ctx, server.URL("lectern"), options); err != nil {
 			return err
 		}
 		h.closing(func() error { (*pool).Close(); return nil })
@@ -213,7 +220,7 @@ func (h *House) inside(path string) *url.URL {
 
 // awaitAnswers returns when both servers answer.
 func (h *House) awaitAnswers(ctx context.Context) error {
-	for _, base := range []string{h.URL(), h.inside("/courses").String(), h.inside("/auth").String()} {
+	for _, base := range []string{h.URL(), h.inside("/courses").String(), h.inside("/auth").String(), h.inside("/chat").String()} {
 		for {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
 			if err != nil {

@@ -21,7 +21,7 @@ func (m Models) ledger(db postgres.Querier) (*budget.Ledger, error) {
 		kind          budget.Kind
 	}{
 		{m.Writer.BaseURL, m.Writer.Model, budget.Tokens},
-		{m.BackupURL, m.BackupModel, budget.Tokens},
+		{m.Writer.BackupBaseURL, m.Writer.BackupModel, budget.Tokens},
 		{m.Writer.BaseURL, m.SpeechModel, budget.Speech},
 	} {
 		if _, err := ledger.Prices.Of(own.kind, own.model); err != nil && own.model != "" && here(own.server) {

@@ -18,7 +18,7 @@ func TestModelsOfThisMachineCostNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.writer(ledger); free != (err == nil) || err != nil && !fault.Is(err, fault.Invalid) {
+		if _, err := generate.NewModel(m.Writer, ledger); free != (err == nil) || err != nil && !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", server, err)
 		}
 	}
