@@ -100,10 +100,33 @@ func stored(ctx context.Context, p *probe) (string, error) {
 	}
 	for _, c := range points.Items {
 		if c.Message == p.answer.id {
+			p.point = "/v1/chat/sessions/" + p.session + "/checkpoints/" + c.ID
 			return "by " + answered.Model + ", " + c.Task, nil
 		}
 	}
 	return "", errors.New("the answer has no checkpoint")
+}
+
+// forks begins a session at the first answer.
+func forks(ctx context.Context, p *probe) (string, error) {
+	if p.point == "" {
+		return "", skipped("there is no checkpoint to begin at")
+	}
+	var fork struct{ ID string }
+	if _, err := p.call(ctx, request{method: http.MethodPost, path: p.point + "/forks", body: map[string]string{"title": "A probe"}}, &fork); err != nil {
+		return "", err
+	}
+	p.made(fork.ID)
+	list, err := p.messages(ctx, fork.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range list {
+		if m.Role == "assistant" && m.Content == p.answer.text {
+			return fork.ID, nil
+		}
+	}
+	return "", fmt.Errorf("the answer is not among the %d messages of %s", len(list), fork.ID)
 }
 
 // messages gives the newest messages of a session by their ids.

@@ -252,6 +252,31 @@ func stops(ctx context.Context, p *probe) (string, error) {
 	return fmt.Sprintf("ended after %v, %d bytes kept", took.Round(time.Millisecond), len(a.text)), nil
 }
 
+// replays has the first question answered again, as it was answered.
+func replays(ctx context.Context, p *probe) (string, error) {
+	if p.point == "" {
+		return "", skipped("there is no checkpoint to answer again from")
+	}
+	t, err := p.listen(ctx, request{method: http.MethodPost, path: p.point + "/replays", answer: true}, nil)
+	p.heard(t)
+	if err != nil {
+		return "", err
+	}
+	a, err := t.whole()
+	if err != nil {
+		return "", err
+	}
+	list, err := p.messages(ctx, p.session)
+	if err != nil {
+		return "", err
+	}
+	if again := list[a.id]; a.id == p.answer.id || again.Parent != p.sent.ID || list[p.answer.id].Content != p.answer.text {
+		return "", fmt.Errorf("%s follows %s; it is to be a second answer to %s beside %s", a.id, again.Parent, p.sent.ID, p.answer.id)
+	}
+	p.answeredBy(a.last.Model)
+	return "a second answer beside the first", nil
+}
+
 // longestSilence is what streams promise, with what a busy line may add.
 const longestSilence = 17 * time.Second
 

@@ -59,7 +59,8 @@ type request struct {
 	method, path string
 	body         any
 	header       map[string]string
-	answer       bool // asks a model for an answer, which is counted
+	answer       bool       // asks a model for an answer, which is counted
+	sent         *time.Time // gets when it was sent, the last time that it was
 }
 
 // open calls, and gives a response whose status is below 300; its body is the caller's
@@ -123,6 +124,9 @@ func (c *client) send(ctx context.Context, q request) (*http.Response, error) {
 		if err := c.take(); err != nil {
 			return nil, err
 		}
+	}
+	if q.sent != nil {
+		*q.sent = time.Now()
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {

@@ -56,6 +56,8 @@ func newFake(t *testing.T, fault string) (*fake, string) {
 	mux.HandleFunc("POST /v1/chat/sessions/{session}/messages", f.in(f.send))
 	mux.HandleFunc("GET /v1/chat/sessions/{session}/stream", f.in(f.follow))
 	mux.HandleFunc("DELETE /v1/chat/sessions/{session}/stream", f.in(f.end))
+	mux.HandleFunc("POST /v1/chat/sessions/{session}/checkpoints/{checkpoint}/replays", f.in(f.replay))
+	mux.HandleFunc("POST /v1/chat/sessions/{session}/checkpoints/{checkpoint}/forks", f.in(f.fork))
 	mux.HandleFunc("GET /v1/models", f.models)
 	mux.HandleFunc("POST /v1/chat/completions", f.complete)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -235,9 +237,11 @@ func (s *talk) find(id string) *said {
 
 // answer begins an answer, which goes on when its reader goes.
 func (f *fake) answer(reader context.Context, s *talk, in newMessage) *said {
-	question := &said{message: message{ID: in.ID, Role: "user", State: "complete", Content: in.Content, CreatedAt: time.Now()}}
+	if s.find(in.ID) == nil {
+		s.messages = append(s.messages, &said{message: message{ID: in.ID, Role: "user", State: "complete", Content: in.Content, CreatedAt: time.Now()}})
+	}
 	a := &said{message: message{ID: f.name("msg"), Parent: in.ID, Role: "assistant", State: "streaming", CreatedAt: time.Now()}, changed: make(chan struct{})}
-	s.messages, s.sent[in.ID] = append(s.messages, question, a), a
+	s.messages, s.sent[in.ID] = append(s.messages, a), a
 	if s.running == nil {
 		s.running = a
 	}
@@ -249,6 +253,25 @@ func (f *fake) answer(reader context.Context, s *talk, in newMessage) *said {
 	f.say(a, "start", map[string]any{"message": row(a.message), "session": s.id})
 	go f.speak(ctx, s, a, in.Content == longQuestion)
 	return a
+}
+
+func (f *fake) replay(w http.ResponseWriter, r *http.Request, s *talk) {
+	a := s.find(strings.TrimPrefix(r.PathValue("checkpoint"), "chk_"))
+	if f.fault != "a replay is the old answer" {
+		a = f.answer(r.Context(), s, newMessage{ID: a.Parent, Content: s.find(a.Parent).Content})
+	}
+	f.stream(w, r, a, 0)
+}
+
+func (f *fake) fork(w http.ResponseWriter, r *http.Request, s *talk) {
+	fork := &talk{id: f.name("ses"), key: s.key, sent: map[string]*said{}}
+	for _, m := range s.messages {
+		if f.fault != "a fork is empty" {
+			fork.messages = append(fork.messages, m)
+		}
+	}
+	f.sessions[fork.id] = fork
+	reply(w, http.StatusCreated, map[string]string{"id": fork.id})
 }
 
 // speak makes an answer. A long one waits in the middle to be stopped, or followed.

@@ -30,6 +30,8 @@ var checks = []check{
 	{"disconnect", "a lost connection stops nothing and loses nothing", disconnects},
 	{"conflict", "one answer at a time in a session", conflicts},
 	{"stop", "an answer that is stopped ends, and is kept", stops},
+	{"replay", "an answer is made again from its checkpoint", replays},
+	{"fork", "a session begins anew at a checkpoint", forks},
 	{"not found", "what is not there, or somebody else's, is not found", notFound},
 	{"completion", "OpenAI's API, whole", completes},
 	{"chunks", "OpenAI's API, as a stream with its usage", completesInChunks},
@@ -41,7 +43,7 @@ var checks = []check{
 }
 
 // checkAnswers is how many answers all checks ask for at most.
-const checkAnswers = 8
+const checkAnswers = 9
 
 // skipped says why a check could not be made.
 type skipped string
@@ -64,6 +66,7 @@ type probe struct {
 	sent    newMessage // what it answers
 	first   transcript // of it, nil when it did not come
 	answer  answer
+	point   string         // its checkpoint
 	models  map[string]int // who has answered, and how often
 }
 
@@ -169,10 +172,15 @@ func (p *probe) begin(ctx context.Context) (id string, err error) {
 	if s.ID == "" || resp.StatusCode != http.StatusCreated {
 		return "", fmt.Errorf("a session was begun with status %d and the id %q", resp.StatusCode, s.ID)
 	}
-	p.mu.Lock()
-	p.sessions = append(p.sessions, s.ID)
-	p.mu.Unlock()
+	p.made(s.ID)
 	return s.ID, nil
+}
+
+// made notes a session that is to be deleted.
+func (p *probe) made(session string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sessions = append(p.sessions, session)
 }
 
 // send sends a message, and hears its answer until see has seen enough. A message that

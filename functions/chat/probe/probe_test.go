@@ -100,6 +100,8 @@ func TestFaultsAreSeen(t *testing.T) {
 		"the running answer is not named":  "conflict",
 		"nothing is stopped":               "stop",
 		"what was stopped is lost":         "stop",
+		"a replay is the old answer":       "replay",
+		"a fork is empty":                  "fork",
 		"others may look":                  "not found",
 		"no finish reason":                 "completion",
 		"chunks without an end":            "chunks",
@@ -199,10 +201,10 @@ func TestUsage(t *testing.T) {
 		"-url ftp://x":                        "-url must say",
 		"-url http://x -nonsense":             "-nonsense",
 		"-url http://x extra":                 `"extra" is no flag`,
-		"-url http://x -n 200":                "208 answers would be asked for, more than -max-calls 100",
+		"-url http://x -n 200":                "209 answers would be asked for, more than -max-calls 100",
 		"-url http://x -n -1":                 "-n must not be negative",
 		"-url http://x -c 0":                  "must be more than 0",
-		"-url http://x -n 10 -max-calls 17":   "18 answers",
+		"-url http://x -n 10 -max-calls 17":   "19 answers",
 		"-url http://x -n 10 -timeout -1s":    "must be more than 0",
 		"-url http://x -n 10 -max-tokens 0":   "must be more than 0",
 		"-url http://x -n 10 -max-calls five": "invalid value",
@@ -230,7 +232,7 @@ func TestText(t *testing.T) {
 	if code != exitFailed || errs.Len() > 0 {
 		t.Errorf("exit %d: %s", code, errs.String())
 	}
-	for _, want := range []string{"at most 8 answers, then 5 answers, 3 at a time", "PASS   resume", "FAIL   models", "SKIP   backup", "first text", "p99", "█", "Not everything held."} {
+	for _, want := range []string{"at most 9 answers, then 5 answers, 3 at a time", "PASS   resume", "FAIL   models", "SKIP   backup", "first text", "p99", "█", "Not everything held."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, out.String())
 		}

@@ -47,7 +47,8 @@ type message struct {
 func (c *client) listen(ctx context.Context, q request, see func(event) (enough bool)) (t transcript, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	began := time.Now()
+	var began time.Time
+	q.sent = &began
 	if q.header == nil {
 		q.header = map[string]string{}
 	}

@@ -19,12 +19,12 @@ import (
 // The probe finds nothing wrong with this house, whose first model is down: the backup
 // answers, piece by piece.
 func TestProbe(t *testing.T) {
-	words := make([]string, 60)
+	words := make([]string, 40)
 	for i := range words {
 		words[i] = "word "
 	}
 	first := openaitest.New(t, openaitest.Error(http.StatusServiceUnavailable, "", "down"))
-	second := openaitest.New(t, openaitest.Reply{Pieces: words, Every: 20 * time.Millisecond})
+	second := openaitest.New(t, openaitest.Reply{Pieces: words, Every: 10 * time.Millisecond})
 	for name, value := range map[string]string{
 		"OPENAI_BASE_URL": first.URL + "/v1", "OPENAI_MODEL": "the-first",
 		"BACKUP_BASE_URL": second.URL + "/v1", "BACKUP_MODEL": "the-backup",
