@@ -152,7 +152,7 @@ func (s *site) routeAPI(mux *http.ServeMux) {
 	for path, target := range map[string]*url.URL{
 		"/v1/":      s.deps.Courses,
 		"/v1/auth/": s.deps.Auth, "/v1/budget": s.deps.Auth, "/v1/budget/": s.deps.Auth, "/v1/organizations": s.deps.Auth, "/v1/organizations/": s.deps.Auth,
-		"/v1/chat/": s.deps.Chat, "/v1/models": s.deps.Chat,
+		"/v1/chat/": s.deps.Chat, "/v1/models": s.deps.Chat, "/v1/models/": s.deps.Chat,
 	} {
 		if target == nil {
 			mux.HandleFunc(path, notServed)

@@ -252,7 +252,7 @@ func TestAccountsAreRoutedToTheirFunction(t *testing.T) {
 	t.Cleanup(site.Close)
 	for path, name := range map[string]string{
 		"/v1/auth/sign-in": "auth", "/v1/budget": "auth", "/v1/budget/ledger": "auth", "/v1/organizations": "auth", "/v1/organizations/o/budget": "auth",
-		"/v1/courses": "courses", "/v1/jobs/j": "courses", "/v1/chat/sessions": "chat", "/v1/models": "chat",
+		"/v1/courses": "courses", "/v1/jobs/j": "courses", "/v1/chat/sessions": "chat", "/v1/models": "chat", "/v1/models/lectern": "chat",
 	} {
 		if _, body := fetch(t, "GET", site.URL+path, nil); body != name+" /"+name+path {
 			t.Errorf("%s is answered by %q", path, body)
