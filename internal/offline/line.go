@@ -24,6 +24,9 @@ type line struct {
 	score   float64
 }
 
+// inHeading is how much a word of the question counts that stands in a heading only.
+const inHeading = 0.4
+
 // The length of a sentence in an answer, in words.
 const (
 	shortestLine = 4
@@ -102,9 +105,15 @@ func (t *tutor) parts(p llm.Passage) []part {
 	return out
 }
 
+// sends are first words of sentences that send a reader elsewhere.
+var sends = words("see refer siehe vgl voir cf véase vea vedi ver veja")
+
 // isAside tells whether a sentence speaks of the document, and not of its subject.
 func (t *tutor) isAside(text string) bool {
 	said := strings.ToLower(text)
+	if first, _, _ := strings.Cut(said, " "); sends[first] {
+		return true
+	}
 	return slices.ContainsFunc(t.referrals, func(r string) bool { return strings.Contains(said, r) }) ||
 		slices.ContainsFunc(tokenize(text), func(w string) bool { return t.chatter[w] })
 }
@@ -129,9 +138,20 @@ func (t *tutor) askedFor() []string {
 	return out
 }
 
-// has tells whether a term, or another form of it, is among others.
+// has tells whether a term, or another form of it, is among others, also as a part of
+// a compound such as "apt-pinning".
 func has(terms []string, w string) bool {
-	return slices.ContainsFunc(terms, func(x string) bool { return sameWord(x, w) })
+	return slices.ContainsFunc(terms, func(x string) bool {
+		if sameWord(x, w) {
+			return true
+		}
+		for part := range strings.SplitSeq(x, "-") {
+			if part != x && sameWord(part, w) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // sameWord tells whether two words are forms of one, roughly: they begin alike.
@@ -162,7 +182,7 @@ func (t *tutor) judge(l *line) {
 		case has(l.terms, w):
 			found += t.weight[w]
 		case has(heading, w):
-			found += 0.5 * t.weight[w]
+			found += inHeading * t.weight[w]
 		}
 	}
 	if total == 0 {

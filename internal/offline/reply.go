@@ -96,8 +96,11 @@ func (t *tutor) reach(l *line) float64 {
 		near := slices.ContainsFunc(t.lines, func(o *line) bool {
 			return o.passage == l.passage && o.order >= l.order-2 && o.order <= l.order+2 && has(o.terms, w)
 		})
-		if near || has(heading, w) {
+		switch {
+		case near:
 			found += t.weight[w]
+		case has(heading, w):
+			found += inHeading * t.weight[w]
 		}
 	}
 	if total == 0 {
@@ -144,7 +147,7 @@ func (t *tutor) rounded(picked []*line, most int) []*line {
 					add(item)
 				}
 			}
-		case next != nil && !next.alone && len(picked) < most && !strings.HasSuffix(next.text, ":"):
+		case next != nil && !next.alone && !next.aside && len(picked) < most && !strings.HasSuffix(next.text, ":"):
 			add(next)
 		}
 	}
@@ -233,7 +236,7 @@ func (t *tutor) explain(ctx context.Context) (string, error) {
 	picked := []*line{top}
 	// Its passage explains it, and then whatever else speaks of it.
 	for _, l := range t.lines {
-		if l.passage == top.passage && l.order > top.order && len(picked) < mostExplained/2 && !strings.HasSuffix(l.text, "?") {
+		if l.passage == top.passage && l.order > top.order && len(picked) < mostExplained/2 && !l.aside && !strings.HasSuffix(l.text, "?") {
 			picked = append(picked, l)
 		}
 	}
