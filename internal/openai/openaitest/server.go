@@ -37,6 +37,7 @@ type Reply struct {
 
 	// Of streams.
 	Pieces  []string      // the text as it comes; empty: Text word by word
+	Repeat  int           // > 0: Text is one piece, which comes so often
 	Every   time.Duration // before each piece but the first
 	StallAt int           // the piece before which the server is silent for Stall; 0: the first
 	Stall   time.Duration

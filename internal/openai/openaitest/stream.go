@@ -3,6 +3,7 @@ package openaitest
 import (
 	"encoding/json"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 )
@@ -15,7 +16,7 @@ func (r Reply) stream(w http.ResponseWriter, req *http.Request, request Request)
 	options, _ := request.Body["stream_options"].(map[string]any)
 	out := &cutting{w: w, flush: http.NewResponseController(w).Flush, left: r.CutAt}
 	said := 0
-	for _, event := range r.events(model, options["include_usage"] == true) {
+	for event := range r.events(model, options["include_usage"] == true) {
 		if event.said {
 			pause := r.Every
 			if said == 0 {
@@ -37,7 +38,7 @@ func (r Reply) stream(w http.ResponseWriter, req *http.Request, request Request)
 // Stream is the bytes of the reply as a stream.
 func (r Reply) Stream(model string) string {
 	var out strings.Builder
-	for _, event := range r.events(model, true) {
+	for event := range r.events(model, true) {
 		out.WriteString(event.text)
 	}
 	return out.String()
@@ -50,7 +51,7 @@ type event struct {
 
 // events are the reply as OpenAI sends it: the role, the pieces, why it ended, what
 // it cost, and [DONE].
-func (r Reply) events(model string, usage bool) []event {
+func (r Reply) events(model string, usage bool) iter.Seq[event] {
 	prefix := `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":` + quoted(model) +
 		`,"service_tier":"default","system_fingerprint":"fp_1","choices":[`
 	rest := "]"
@@ -61,21 +62,25 @@ func (r Reply) events(model string, usage bool) []event {
 	choice := func(delta, finish string) string {
 		return prefix + `{"index":0,"delta":` + delta + `,"logprobs":null,"finish_reason":` + finish + `}` + rest
 	}
-	out := []event{{choice(`{"role":"assistant","content":"","refusal":null}`, "null"), false}}
-	for _, delta := range r.deltas() {
-		out = append(out, event{choice(delta, "null"), true})
+	return func(yield func(event) bool) {
+		ok := yield(event{choice(`{"role":"assistant","content":"","refusal":null}`, "null"), false})
+		for _, delta := range r.deltas() {
+			said := choice(delta, "null")
+			for range max(1, r.Repeat) {
+				ok = ok && yield(event{said, true})
+			}
+		}
+		if finish, told := r.finish().(string); told {
+			ok = ok && yield(event{choice("{}", quoted(finish)), false})
+		}
+		if usage && !r.NoUsage {
+			counted, _ := json.Marshal(r.usage())
+			ok = ok && yield(event{prefix + `],"usage":` + string(counted) + "}\n\n", false})
+		}
+		if !r.NoDone && ok {
+			yield(event{"data: [DONE]\n\n", false})
+		}
 	}
-	if finish, ok := r.finish().(string); ok {
-		out = append(out, event{choice("{}", quoted(finish)), false})
-	}
-	if usage && !r.NoUsage {
-		counted, _ := json.Marshal(r.usage())
-		out = append(out, event{prefix + `],"usage":` + string(counted) + "}\n\n", false})
-	}
-	if !r.NoDone {
-		out = append(out, event{"data: [DONE]\n\n", false})
-	}
-	return out
 }
 
 func (r Reply) deltas() []string {
@@ -84,6 +89,9 @@ func (r Reply) deltas() []string {
 	}
 	var out []string
 	pieces := r.Pieces
+	if r.Repeat > 0 {
+		pieces = []string{r.text()}
+	}
 	if len(pieces) == 0 && r.text() != "" {
 		pieces = strings.SplitAfter(r.text(), " ")
 	}
