@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
@@ -96,6 +98,7 @@ type endpoint struct {
 	url                       string // with /v1
 	key, reader, poor, client string
 	upstream                  *openaitest.Server
+	db                        *pgxpool.Pool
 }
 
 // script runs a program that prints "ok" and a name for every check that held.
@@ -128,7 +131,7 @@ func newEndpoint(t *testing.T) endpoint {
 	hasher, err2 := account.NewHasher(account.HashOptions{Cost: account.HashCost{MemoryKiB: 8, Iterations: 1, Lanes: 1}})
 	prices, err3 := budget.LoadPrices(`{"small": {"kind": "tokens", "input": 1, "output": 2, "max_output": 1000}}`)
 	ledger := &budget.Ledger{DB: tenants, Prices: prices, Defaults: budget.Limits{Soft: 1 << 40, Hard: 1 << 40}}
-	e := endpoint{upstream: openaitest.NewFunc(t, upstreamScript)}
+	e := endpoint{db: db, upstream: openaitest.NewFunc(t, upstreamScript)}
 	server, err4 := openai.New(openai.Config{BaseURL: e.upstream.URL + "/v1", Model: "small"})
 	_, err5 := db.Exec(t.Context(), `INSERT INTO organizations (organization_id, name) VALUES ('org_poor', 'Poor')`)
 	_, err6 := (&budget.Ledger{DB: db}).SetLimits(t.Context(), "org_poor", budget.Limits{Soft: 1, Hard: 1}, "user_local")

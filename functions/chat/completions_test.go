@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
@@ -394,5 +395,61 @@ func TestModelList(t *testing.T) {
 	}
 	if w := call(h, "GET", "/v1/models", "", "Authorization", "Bearer bad"); w.Code != 401 || *strict[apiError](t, w.Body.String()).Error.Code != "invalid_api_key" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// Pieces that come at once are sent at once, and the order stays.
+func TestPiecesAreSentTogether(t *testing.T) {
+	t.Parallel()
+	var pieces []llm.Piece
+	for i := range 1000 {
+		pieces = append(pieces, llm.Piece{Text: string(rune('a' + i%26))})
+	}
+	w := &counted{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(`{`+hello+`,"stream":true}`))
+	stateless(says{pieces, llm.Response{Model: "m", Finish: llm.Stop}, nil}).ServeHTTP(w, r)
+	var text strings.Builder
+	events := dataOf(t, w.Body.String())
+	for _, data := range events[:len(events)-1] {
+		text.WriteString(strict[completionChunk](t, data).Choices[0].Delta.Content)
+	}
+	if len(text.String()) != 1000 || !strings.HasPrefix(text.String(), "abc") || text.String()[999] != 'l' || w.writes > 200 {
+		t.Errorf("%d bytes in %d writes", text.Len(), w.writes)
+	}
+}
+
+// counted counts the writes of an answer.
+type counted struct {
+	*httptest.ResponseRecorder
+	writes int
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.writes++
+	return c.ResponseRecorder.Write(b)
+}
+
+// What an answer in a session rests on comes with its message, or its last part.
+func TestCompletionCites(t *testing.T) {
+	t.Parallel()
+	want := []conversation.Citation{{N: 1, Name: "owls.md"}}
+	for _, stream := range []bool{false, true} {
+		w := httptest.NewRecorder()
+		err := respond(t.Context(), w, &completionRequest{Stream: stream}, newCompletion("x", "m"), func(_ context.Context, emit func(llm.Piece) error) (ending, error) {
+			return ending{model: "m", finish: llm.Stop, citations: want}, emit(llm.Piece{Text: "By ear [1]."})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []conversation.Citation
+		if stream {
+			events := dataOf(t, w.Body.String())
+			got = strict[completionChunk](t, events[len(events)-2]).Choices[0].Delta.Citations
+		} else {
+			got = strict[completion](t, w.Body.String()).Choices[0].Message.Citations
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("stream %t: %s", stream, diff)
+		}
 	}
 }
