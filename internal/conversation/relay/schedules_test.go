@@ -38,16 +38,19 @@ func TestDisconnectSchedules(t *testing.T) {
 	w := newWorld(t, h)
 	var all sync.WaitGroup
 	next := make(chan uint64)
-	for range 48 {
+	n := schedules(150)
+	for range min(48+n/200, 400) {
 		all.Go(func() {
 			for seed := range next {
 				w.schedule(t, rand.New(rand.NewPCG(seed, 4)))
 			}
 		})
 	}
-	n := schedules(150)
 	for seed := range n {
 		next <- uint64(seed)
+		if seed%10_000 == 0 && seed > 0 {
+			t.Log(seed, "have begun")
+		}
 	}
 	close(next)
 	all.Wait()
