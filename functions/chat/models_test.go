@@ -42,8 +42,12 @@ func TestTheBackupAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			first, second := openaitest.New(t, c.first), openaitest.New(t, openaitest.Reply{Text: "said by the second"})
+			deadline := time.Minute
+			if c.hedged {
+				deadline = 2 * time.Second
+			}
 			m, err := chat.NewModel(chat.Models{
-				BaseURL: first.URL + "/v1", Model: "a", BackupBaseURL: second.URL + "/v1", BackupModel: "b", FirstToken: 3 * time.Second,
+				BaseURL: first.URL + "/v1", Model: "a", BackupBaseURL: second.URL + "/v1", BackupModel: "b", FirstToken: deadline,
 			}, ledger)
 			if err != nil {
 				t.Fatal(err)
@@ -57,11 +61,13 @@ func TestTheBackupAnswers(t *testing.T) {
 			if err != nil || resp.Model != c.model || text != map[string]string{"a": "said by the first", "b": "said by the second"}[c.model] {
 				t.Errorf("%q, %+v, %v", text, resp, err)
 			}
-			if resp.Tries.Backup != (c.model == "b") || resp.Tries.Hedged != c.hedged && c.first.Status == 0 && !c.first.Drop {
+			if resp.Tries.Backup != (c.model == "b") || resp.Tries.Hedged != c.hedged {
 				t.Errorf("%+v", resp.Tries)
 			}
-			if got := spent.Micros(); got != c.micros && resp.Tries.Hedged == c.hedged {
-				t.Errorf("%d micro-dollars", got)
+			for end := time.Now().Add(30 * time.Second); spent.Micros() != c.micros; time.Sleep(10 * time.Millisecond) { // the loser's call may be settled later
+				if time.Now().After(end) {
+					t.Fatalf("%d micro-dollars", spent.Micros())
+				}
 			}
 		})
 	}

@@ -125,7 +125,7 @@ func TestFaultsAreSeen(t *testing.T) {
 			}
 			timeout := "20s"
 			if fault == "nothing is stopped" || fault == "the same id is another message" {
-				timeout = "2s" // nothing else ends an answer there
+				timeout = "4s" // nothing else ends an answer there
 			}
 			code, r, told := probing(t, url, "-expect-model", model, "-timeout", timeout)
 			if code != exitFailed || r.Held || !slices.Contains(r.of(failed), seenBy) {
