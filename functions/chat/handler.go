@@ -4,6 +4,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -58,8 +59,14 @@ func newServer(d Deps) *server {
 // report is what happens when a turn is over: its tokens are counted, and it is told.
 func (s *server) report(ctx context.Context, r conversation.Report) {
 	s.guard.spent(ctx, r.Usage)
+	if errors.Is(r.Error, relay.ErrHandedOver) { // as it should be: another process tells its end
+		r.State, r.Error = handedOver, nil
+	}
 	s.observer.turn(ctx, r)
 }
+
+// handedOver is the state of a turn whose process ended before its answer.
+const handedOver conversation.State = "handed over"
 
 // drain lets answers go on, hands over the others, and has what was measured sent.
 func (s *server) drain(ctx context.Context) {

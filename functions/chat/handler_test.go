@@ -251,4 +251,3 @@ func TestRefusalsAreProblems(t *testing.T) {
 	r.do("POST", "/v1/chat/sessions/ses_none/messages", map[string]any{"content": "x"}).want(404)
 	r.do("POST", "/v1/chat/sessions/"+ses+"/messages", map[string]any{"content": "x"}, "Authorization", "nobody").want(401)
 }
-

@@ -1,0 +1,194 @@
+package chat
+
+import (
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"pgregory.net/rapid"
+
+	"lectern.dev/lectern/internal/conversation"
+	"lectern.dev/lectern/internal/conversation/relay"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
+	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/postgres"
+)
+
+// foreign tells whether an operation speaks as OpenAI's do.
+func foreign(o *huma.Operation) bool {
+	return o.Path == "/v1/chat/completions" || strings.HasPrefix(o.Path, "/v1/models")
+}
+
+func TestEveryOperationIsDescribed(t *testing.T) {
+	t.Parallel()
+	once := []string{"send-message", "replay-checkpoint", "stop-answer", "create-completion"} // messages have ids, a replay is another answer each time
+	for _, o := range edgetest.Operations(newServer(Deps{Gate: names{}}).api().OpenAPI()) {
+		if o.Summary == "" || o.Description == "" || o.OperationID == "" {
+			t.Errorf("%s %s has no summary or description", o.Method, o.Path)
+		}
+		need, _ := o.Extensions["x-lectern-policy"].(map[string]string)
+		if need["role"] == "" {
+			t.Errorf("%s is for %v", o.OperationID, need)
+		}
+		keyed := slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" })
+		if o.Method != "GET" && !keyed && !slices.Contains(once, o.OperationID) {
+			t.Errorf("%s takes no Idempotency-Key", o.OperationID)
+		}
+	}
+}
+
+// F21: without its database every operation says so soon, and that it may come again.
+func TestADeadDatabaseIsTold(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	d := Deps{DB: db, System: db, Relay: relay.New(relay.Options{DB: db}), Model: &llm.Fake{}, Gate: names{}, Limits: Limits{RequestsPerMinutePerUser: 1}}
+	for _, limited := range []bool{true, false} {
+		if !limited {
+			d.Limits = Limits{}
+		}
+		s := newServer(d)
+		r := &rig{t: t, Handler: s.api()}
+		for _, o := range edgetest.Operations(s.api().OpenAPI()) {
+			if foreign(o) {
+				continue
+			}
+			var body any
+			if schema := edgetest.BodySchema(o); schema != nil {
+				body = edgetest.Sample{Schemas: s.api().OpenAPI().Components.Schemas}.Valid(schema)
+			}
+			if o.OperationID == "send-message" {
+				body = map[string]any{"content": "When?"}
+			}
+			if o.OperationID == "create-task" {
+				body = map[string]any{"task": "socratic", "title": "x", "instructions": "x"}
+			}
+			path := strings.NewReplacer("{session}", "ses_1", "{message}", "msg_1", "{checkpoint}", "ckp_1", "{memory}", "mem_1").Replace(o.Path)
+			a := r.do(o.Method, path+"?"+required(o).Encode(), body)
+			if a.Code != 503 || a.Header().Get("Retry-After") == "" {
+				if o.OperationID == "list-tasks" && a.Code == 200 {
+					continue
+				}
+				t.Errorf("%s: %d: %s", o.OperationID, a.Code, a.Body)
+			}
+		}
+	}
+}
+
+// required are an operation's required query parameters.
+func required(o *huma.Operation) url.Values {
+	q := url.Values{}
+	for _, p := range o.Parameters {
+		if p.In == "query" && p.Required {
+			q.Set(p.Name, "crs_1")
+		}
+	}
+	return q
+}
+
+// Whatever is sent, the answer is one that the document declares, and never our fault.
+func TestNoInputIsOurFault(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ids := r.some()
+	operations := edgetest.Operations(r.api().OpenAPI())
+	schemas := r.api().OpenAPI().Components.Schemas
+	reached := map[string]bool{}
+	rapid.Check(t, func(rt *rapid.T) {
+		for range 10 {
+			o := rapid.SampledFrom(operations).Draw(rt, "operation")
+			if foreign(o) {
+				continue
+			}
+			g := edgetest.Sample{Schemas: schemas, T: rt, Texts: []string{"Owls", "tutor", "root", "日本語", "a\nb", ids["answer"], ids["message"]}}
+			values := url.Values{}
+			var headers []string
+			for _, p := range o.Parameters {
+				text := rapid.SampledFrom([]string{"", "1", "0", "-1", "1e99", "x", "*", "99999999999999999999", ids["answer"] + ".1", ids["answer"] + ".999", strings.Repeat("y", 250)}).Draw(rt, p.Name)
+				switch p.In {
+				case "query":
+					values.Set(p.Name, text)
+				case "header":
+					headers = append(headers, p.Name, text)
+				}
+			}
+			path, body := g.Path(o, ids), g.Body(o)
+			a := r.do(o.Method, path+"?"+values.Encode(), body, headers...)
+			if _, declared := o.Responses[strconv.Itoa(a.Code)]; !declared && a.Code != 404 && a.Code != 307 || a.Code >= 500 { // 307: a path that is no longer this operation's
+				rt.Fatalf("%s %s with %v %.500v: %d: %.500s", o.Method, path, headers, body, a.Code, a.Body)
+			}
+			if a.Code >= 400 {
+				var p edge.Problem
+				if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || p.Detail == "" {
+					rt.Fatalf("%s %s: not a problem: %s", o.Method, path, a.Body)
+				}
+			}
+			reached[o.OperationID+" "+strconv.Itoa(a.Code)[:1]] = true
+			if o.OperationID == "delete-session" && a.Code == 204 {
+				ids = r.some()
+			}
+		}
+	})
+	if len(reached) < 25 {
+		t.Errorf("only %d outcomes were reached: %v", len(reached), slices.Sorted(maps.Keys(reached)))
+	}
+}
+
+// some are a session with an answer, its checkpoint, and what is remembered; ids by the
+// names that paths use.
+func (r *rig) some() map[string]string {
+	r.t.Helper()
+	ses := r.session()
+	m := last(r.t, r.send(ses, map[string]any{"content": "When?"}))
+	c := into[list[conversation.Checkpoint]](r.do("GET", "/v1/chat/sessions/"+ses+"/checkpoints", nil).want(200)).Items[0]
+	return map[string]string{"session": ses, "message": m.Parent, "answer": m.ID, "checkpoint": c.ID, "memory": "mem_none"}
+}
+
+// F81: a session is not there for anybody but who began it: colleagues, programs of the
+// same organisation, and others. Nothing of it is told, and nothing changes.
+func TestOthersFindNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ids := r.some()
+	rows := func() string {
+		return r.find(`SELECT (SELECT jsonb_agg(s ORDER BY session_id) FROM sessions s)::text || (SELECT jsonb_agg(m ORDER BY ordinal) FROM messages m)::text`)
+	}
+	before, tried := rows(), 0
+	for _, o := range edgetest.Operations(r.api().OpenAPI()) {
+		if !strings.Contains(o.Path, "{session}") {
+			continue
+		}
+		path := o.Path
+		for name, id := range ids {
+			path = strings.ReplaceAll(path, "{"+name+"}", id)
+		}
+		var body any
+		switch o.OperationID {
+		case "send-message":
+			body = map[string]any{"content": "When?"}
+		case "rename-session":
+			body = map[string]any{"title": "x"}
+		}
+		for _, as := range []string{"learner", "program", "stranger"} {
+			for _, last := range []string{"", ids["answer"] + ".0"} {
+				a := r.do(o.Method, path, body, "Authorization", as, "Last-Event-ID", last)
+				if a.Code != 404 || strings.Contains(a.Body.String(), "Owls") {
+					t.Errorf("%s: %s gets %d: %s", o.OperationID, as, a.Code, a.Body)
+				}
+				tried++
+			}
+		}
+	}
+	if after := rows(); after != before || tried < 60 {
+		t.Errorf("after %d tries:\n%s\n%s", tried, before, after)
+	}
+}
