@@ -82,7 +82,7 @@ type slot struct {
 
 func newWorld(t *testing.T, h *house) *world {
 	w := &world{h: h, ended: make(chan struct{}), gone: make(chan struct{}), states: map[string]int{}, deaths: map[string]int{}}
-	pool, err := postgres.Open(context.Background(), h.db.Config().ConnString(), postgres.Options{Role: postgres.System, MaxConns: 12})
+	pool, err := postgres.Open(context.Background(), h.db.Config().ConnString(), postgres.Options{Role: postgres.System, MaxConns: 80})
 	must(t, err)
 	t.Cleanup(pool.Close)
 	w.db = pool
