@@ -23,6 +23,7 @@ var axe string
 var lookedAt = map[string]string{
 	"courses": "/", "course": "/courses/" + courseID, "lesson": "/lessons/" + lessonID, "lesson without a video": "/lessons/les_names", "docs": "/docs", "error": "/courses/none",
 	"account": "/account?done=name", "organization": "/organization?done=invited", "budget": "/budget", "organizations": "/organizations?done=budget",
+	"conversation": "/tutor/ses_three", "quiz": "/tutor/ses_quiz", "conversations": "/tutor?done=deleted", "new conversation": "/courses/" + courseID + "/tutor",
 }
 
 // Those for who is not signed in.
@@ -50,6 +51,10 @@ func TestAxeFindsNothing(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
 	api.others = others()
+	api.chat.talked()
+	working, api := startSite(t)
+	api.chat.pace = make(chan struct{}) // nothing of an answer comes
+	t.Cleanup(func() { close(api.chat.pace) })
 	empty, api := startSite(t)
 	api.course, api.jobs = course.Course{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}, nil
 	for _, width := range []int64{390, 1440} {
@@ -65,6 +70,16 @@ func TestAxeFindsNothing(t *testing.T) {
 			}
 			eval[int](t, tab, `document.getElementById("me").showPopover(), document.querySelector("[data-ended]").hidden = false, 0`)
 			axeBothSchemes(t, tab, "the menu, and the end of a session")
+			act(t, tab, chromedp.Navigate(site+"/tutor/ses_three"), chromedp.Focus(".said a.cite"))
+			press(t, tab, kb.Enter)
+			until(t, tab, `document.querySelector(".quote-card")`)
+			axeBothSchemes(t, tab, "the words that a number rests on")
+			act(t, tab, chromedp.Navigate(working+"/lessons/"+lessonID), chromedp.Click("[data-show-tutor]"))
+			until(t, tab, `document.querySelector("[data-tutor] select[name=task]")`)
+			axeBothSchemes(t, tab, "the tutor beside a lesson")
+			askTutor(t, tab, "Is it so?")
+			until(t, tab, `document.querySelector(".thinking")`)
+			axeBothSchemes(t, tab, "an answer that is being made")
 			for name, form := range answered {
 				act(t, tab, chromedp.Navigate(site+form.page), chromedp.Focus(form.press))
 				press(t, tab, "nine words that are wrong here")

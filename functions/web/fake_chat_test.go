@@ -26,12 +26,13 @@ type fakeChat struct {
 	refuse   error    // what the next question is refused with
 	seen     []string // "POST /v1/chat/… Last-Event-ID"
 
-	words    []string      // of every answer, each an event
-	pace     chan struct{} // nil: as fast as can be; else each event waits for a value
-	breaks   int           // so many times all lines have broken
-	mute     int           // this many of the next questions get a line that breaks at once
-	ending   message       // what an answer is in the end: state, problem, quiz, citations
-	rejects  int           // this many of the next requests for the stream are refused for now
+	words   []string      // of every answer, each an event
+	pace    chan struct{} // nil: as fast as can be; else each event waits for a value
+	first   int           // this many events wait for nothing
+	breaks  int           // so many times all lines have broken
+	mute    int           // this many of the next questions get a line that breaks at once
+	ending  message       // what an answer is in the end: state, problem, quiz, citations
+	rejects int           // this many of the next requests for the stream are refused for now
 
 	grown *sync.Cond // an answer has
 	log   map[string][]edge.Message
@@ -221,12 +222,13 @@ func (c *fakeChat) make(id string, answer *message) {
 		c.grown.Broadcast()
 	}
 	c.grown.L.Lock()
-	ending, words, pace := c.ending, c.words, c.pace
+	words, pace := c.words, c.pace
+	ending := c.ending
 	for _, one := range ending.Citations {
 		say("citation", one)
 	}
-	for _, word := range words {
-		if pace != nil {
+	for i, word := range words {
+		if pace != nil && i >= c.first {
 			c.grown.L.Unlock()
 			<-pace
 			c.grown.L.Lock()

@@ -17,6 +17,13 @@ func (s *site) gateway(target *url.URL) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
+		completion := r.URL.Path == completions
+		if completion {
+			if err := waitLong(w, r); err != nil {
+				problem(w, r, err)
+				return
+			}
+		}
 		proxy := &httputil.ReverseProxy{
 			Transport: s.deps.Transport,
 			Rewrite:   func(p *httputil.ProxyRequest) { s.rewrite(p, target) },
@@ -30,7 +37,9 @@ func (s *site) gateway(target *url.URL) http.Handler {
 				switch kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";"); kind {
 				case "text/event-stream":
 					edge.LongLived(w)
-					endWhenDraining(ctx, cancel)
+					if !completion { // which nobody can go on reading
+						endWhenDraining(ctx, cancel)
+					}
 				case "text/csv": // a long ledger over a slow line
 					edge.LongLived(w)
 				}
@@ -53,6 +62,7 @@ func (s *site) gateway(target *url.URL) http.Handler {
 var passed = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Encoding", "Content-Type", "Cookie",
 	"Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer", "Range", "Traceparent", "User-Agent", "X-Lectern-Session",
+	"X-Stainless-Retry-Count", // by which a request that OpenAI's clients repeat is known
 }
 
 // rewrite points the request at the function.

@@ -228,3 +228,78 @@ func TestHostileTextAtTheDoor(t *testing.T) {
 		unharmed("a refused sign-in")
 	}
 }
+
+// The same with what the tutor is asked and says, and what it cites: while an answer
+// streams, and when it is there.
+func TestHostileTextOfTheTutor(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	texts := hostile()
+	api.change(func() { api.chat.fillWith(texts) })
+	tab, unharmed := besieged(t, site)
+	for _, path := range []string{"/tutor", "/tutor/ses_all", "/courses/" + courseID + "/tutor", "/tutor/ses_all?at=" + url.QueryEscape(texts[0])} {
+		act(t, tab, chromedp.Navigate(site+path))
+		until(t, tab, `document.readyState === "complete"`)
+		unharmed(path)
+	}
+	act(t, tab, chromedp.Navigate(site+"/tutor/ses_all"))
+	until(t, tab, `document.querySelector(".said a.cite")`)
+	for range 20 {
+		eval[int](t, tab, `[...document.querySelectorAll(".said a.cite")].at(Math.random() * 100 | 0)?.click(), 0`)
+	}
+	eval[int](t, tab, `document.querySelectorAll(".quote-card").forEach((card) => card.removeAttribute("style")), 0`) // where it stands is ours
+	unharmed("quotes that are opened")
+
+	act(t, tab, chromedp.Navigate(site+"/lessons/les_names")) // it has no film that would be fetched from elsewhere
+	until(t, tab, `document.querySelector("[data-tutor] select[name=task]")`)
+	eval[int](t, tab, fmt.Sprintf(`((form) => { form.question.value = %q; form.requestSubmit() })(document.querySelector("[data-composer]")), 0`, strings.ToValidUTF8(texts[9], "")))
+	until(t, tab, `document.querySelector(".turn:last-child .said")?.children.length > 100`)
+	unharmed("an answer that streams")
+	api.change(func() { api.chat.ending.Problem = texts[13] })
+	close(api.chat.pace)
+	until(t, tab, lastState+` === "interrupted"`)
+	unharmed("an answer that has come")
+
+	for i := 0; i < len(texts); i += 61 {
+		text := strings.ToValidUTF8(texts[i], "")
+		api.change(func() { api.chat.refuse = fault.New(fault.PaymentRequired, "%s", text) })
+		eval[int](t, tab, `document.querySelector("#question").value = "x", document.querySelector("[data-composer]").requestSubmit(), 0`)
+		until(t, tab, fmt.Sprintf(`document.querySelector("[data-problem] p")?.textContent === %q`, text))
+	}
+	unharmed("refusals")
+}
+
+// fillWith does the same with what was asked and answered.
+func (c *fakeChat) fillWith(texts []string) {
+	text := func(i int) string { return texts[i%len(texts)] }
+	c.sessions = []session{{ID: "ses_all", Course: courseID, Lesson: "les_other", Task: text(1), Title: text(2), CreatedAt: now}}
+	c.tasks, c.memories = nil, nil
+	right := false
+	ending := message{State: "interrupted", Problem: text(3), Model: text(4), Quiz: &quiz{Question: text(5), Lesson: text(6), Right: &right}}
+	parent := ""
+	for i := range texts {
+		if i%4 == 0 { // the longest page need not hold every dress of each
+			c.sessions = append(c.sessions, session{ID: text(i), Course: courseID, Lesson: text(i), Title: text(i), CreatedAt: now})
+			c.tasks = append(c.tasks, task{Name: text(i), Title: text(i + 1)})
+			c.memories = append(c.memories, memory{ID: text(i), Course: text(i), Kind: text(i), Content: text(i)})
+		}
+		cite := cited{N: i + 1, Name: text(i), Lesson: []string{"", text(i + 2)}[i%2], Evidence: course.Evidence{Source: text(i), Heading: text(i), Page: i, Quote: text(i + 1)}}
+		ending.Citations = append(ending.Citations, cite)
+		if i%3 == 0 {
+			question := &message{ID: fmt.Sprintf("q%d", i), Parent: parent, Role: "user", Task: text(i), State: "complete", Content: text(i)}
+			answer := &message{
+				ID: fmt.Sprintf("%s%d", text(i), i), Parent: question.ID, Role: "assistant", Task: text(i), State: []string{"complete", text(i), "interrupted", "failed"}[i/3%4],
+				Content: fmt.Sprintf("%s [1] [2]", text(i)), Problem: text(i), Model: text(i + 1), Citations: []cited{{N: 1, Name: text(i), Evidence: cite.Evidence}, {N: 2, Name: text(i), Lesson: text(i)}}, Quiz: ending.Quiz,
+			}
+			again := *answer
+			again.ID += "b"
+			c.messages["ses_all"] = append(c.messages["ses_all"], question, &again, answer)
+			parent = answer.ID
+		}
+	}
+	c.pace, c.words, c.ending = make(chan struct{}), nil, ending
+	for i, text := range texts {
+		c.words = append(c.words, fmt.Sprintf("%s [%d]\n\n", strings.ToValidUTF8(text, ""), i+1))
+	}
+	c.first = len(c.words) - 1
+}
