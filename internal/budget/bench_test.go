@@ -2,6 +2,7 @@ package budget_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 )
@@ -63,6 +65,21 @@ func BenchmarkReserveSettle(b *testing.B) {
 			b.Fatal(err)
 		}
 		r.Settle(ctx, budget.Units{Input: 5})
+	}
+	b.ReportMetric(float64(statements.Load())/float64(b.N), "statements/op")
+}
+
+// A streamed answer costs two statements, however many pieces it has.
+func BenchmarkStream(b *testing.B) {
+	h, statements := counted(b)
+	ctx := account.With(b.Context(), account.Local)
+	m := budget.Streamer{Ledger: h.Ledger, Streamer: &llm.Fake{Answer: func(llm.Request) (llm.Response, error) {
+		return llm.Response{Text: strings.Repeat("word ", 200)}, nil
+	}}}
+	for b.Loop() {
+		if err := stream(ctx, m, ask("Hello", 1000)); err != nil {
+			b.Fatal(err)
+		}
 	}
 	b.ReportMetric(float64(statements.Load())/float64(b.N), "statements/op")
 }
