@@ -150,7 +150,8 @@ func TestStopAndGo(t *testing.T) {
 	server := openaitest.New(t, slow)
 	d := newDesk(t, connect(t, server, 0))
 	gone := d.on(t, ann, NewSession{})
-	turn, err := d.tutor.Send(as(t, ann), ann, gone.ID, Prompt{Content: "Go on without me."})
+	request, hangUp := context.WithCancel(as(t, ann))
+	turn, err := d.tutor.Send(request, ann, gone.ID, Prompt{Content: "Go on without me."})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +168,7 @@ func TestStopAndGo(t *testing.T) {
 	}); !errors.Is(err, enough) {
 		t.Errorf("%v", err)
 	}
+	hangUp()
 	if h := hear(t, d.tutor, ann, gone.ID, turn.Answer.ID, ""); h.message().State != Complete || h.text != slow.Text {
 		t.Errorf("after its reader had gone: %s %q", h.message().State, h.text)
 	}
