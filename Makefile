@@ -24,7 +24,8 @@ test: setup-test lint ## every check and every test, as CI runs them
 lint: ## format, vet, staticcheck and the house rules
 	@scripts/lint.sh
 
-bench: setup-test ## render, CRUD, ingest and cold-start figures
+bench: setup-test ## render, CRUD, ingest, cold-start and chat figures
+	@scripts/setup.sh bench
 	@scripts/bench.sh
 
 fmt: ## format the code

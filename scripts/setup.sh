@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Lectern needs and this Debian machine lacks; does nothing when all
-# is there. Usage: setup.sh run|test
+# is there. Usage: setup.sh run|test|bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/
 [ -d /usr/share/fonts/truetype/noto ] || missing+=(fonts-noto-core)
 compgen -G '/usr/share/fonts/opentype/noto/NotoSansCJK*' >/dev/null || missing+=(fonts-noto-cjk)
 [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || missing+=(fonts-noto-color-emoji)
-[ "${1:-run}" != test ] || python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+[ "${1:-run}" = run ] || python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
 # The OpenAPI documents are held against the API by schemathesis, which Debian does
 # not have. Without a network its test is skipped, but for CI.
@@ -34,6 +34,20 @@ contract_tools() {
   rm -rf "$folder"
   echo "schemathesis could not be installed." >&2
   [ -z "${CI:-}" ]
+}
+
+# What the chat's speed is compared with. Without a network the comparison is left out.
+compared_with() {
+  local folder=.tools/fastapi versions=(fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 httptools==0.9.0 httpx==0.28.1)
+  [ "${1:-run}" = bench ] && [ ! -e "$folder/${versions[0]}" ] || return 0
+  echo "Installing ${versions[*]} …"
+  rm -rf "$folder"
+  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "${versions[@]}"; then
+    touch "$folder/${versions[0]}"
+    return 0
+  fi
+  rm -rf "$folder"
+  echo "FastAPI could not be installed." >&2
 }
 
 # OpenAI's own clients are run against the compatible endpoint: nobody else can say
@@ -65,6 +79,7 @@ openai_clients() {
 if [ ${#missing[@]} -eq 0 ]; then
   contract_tools "$@"
   openai_clients "$@"
+  compared_with "$@"
   exit
 fi
 
@@ -90,3 +105,4 @@ fi
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 contract_tools "$@"
 openai_clients "$@"
+compared_with "$@"

@@ -61,7 +61,7 @@ func serveProfiled(file string) {
 		pprof.StopCPUProfile()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		log.Printf("MiB: %d live, %d in heap spans, %d idle and kept, %d in stacks; %d goroutines, %d collections",
+		fmt.Fprintf(os.Stderr, "MiB: %d live, %d in heap spans, %d idle and kept, %d in stacks; %d goroutines, %d collections\n",
 			m.HeapAlloc>>20, m.HeapInuse>>20, (m.HeapIdle-m.HeapReleased)>>20, m.StackInuse>>20, runtime.NumGoroutine(), m.NumGC)
 		for _, name := range []string{"heap", "goroutine"} {
 			f, err := os.Create(file + "." + name)

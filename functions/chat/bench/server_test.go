@@ -105,6 +105,7 @@ func (p *process) cpu(b *testing.B) (sum time.Duration) {
 func (p *process) profile() {
 	if os.Getenv("LECTERN_BENCH_PROFILE") != "" {
 		_ = p.Process.Signal(syscall.SIGUSR1) // what has no role of ours ends by it
+		time.Sleep(2 * time.Second)           // to write it
 	}
 }
 
