@@ -67,6 +67,9 @@ func (w *world) unrest() {
 		case <-time.After(time.Duration(500+rand.IntN(1500)) * time.Millisecond):
 		}
 		fresh := w.start()
+		if fresh == nil {
+			return
+		}
 		w.mu.Lock()
 		slot := rand.IntN(len(w.slots))
 		old := w.slots[slot]
@@ -139,6 +142,9 @@ func (w *world) schedule(r *rand.Rand) {
 	full := strings.Join(words(0, n), "")
 	if got.State == "complete" && got.Content != full || !strings.HasPrefix(full, got.Content) || got.State == "streaming" {
 		w.t.Errorf("%s: %+v; planned: %s", answer, got, full)
+	}
+	if got.State == "failed" {
+		w.t.Log(answer, seen[0].last().data)
 	}
 	w.mu.Lock()
 	w.states[got.State]++

@@ -84,7 +84,7 @@ func (p *process) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults 
 		return pgx.FailedBatchResults(b, err)
 	}
 	results := p.Beginner.SendBatch(context.WithoutCancel(ctx), b) // a frozen process's time does not pass
-	if err := p.alive(); err != nil { // it went between the commit and our hearing of it
+	if err := p.alive(); err != nil {                              // it went between the commit and our hearing of it
 		_ = results.Close()
 		return pgx.FailedBatchResults(b, err)
 	}
