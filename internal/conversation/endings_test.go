@@ -282,6 +282,23 @@ func TestAPanicEndsOneAnswer(t *testing.T) {
 	}
 }
 
+// An answer that never ends is ended, and says so.
+func TestAnAnswerThatTakesTooLong(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, &scripted{stream: func(ctx context.Context, _ llm.Request, emit func(llm.Piece) error) (llm.Response, error) {
+		if err := emit(llm.Piece{Text: "Water"}); err != nil {
+			return llm.Response{}, err
+		}
+		<-ctx.Done()
+		return llm.Response{}, llm.Interrupted(ctx.Err())
+	}})
+	d.tutor.limit = 500 * time.Millisecond
+	s := d.on(t, ann, NewSession{})
+	if m := d.ask(t, ann, s.ID, Prompt{Content: "x"}).message(); m.State != Interrupted || m.Content != "Water" || !strings.Contains(m.Problem, "15 minutes") {
+		t.Errorf("%+v", m)
+	}
+}
+
 // A credential that may chat has sessions of its own, and nothing is remembered of it.
 func TestWhatIsRemembered(t *testing.T) {
 	t.Parallel()

@@ -99,8 +99,10 @@ func TestMarkers(t *testing.T) {
 // markers; and a citation's words are the passage's own, at its very offsets.
 func TestCutsDoNotMatter(t *testing.T) {
 	t.Parallel()
-	words := []string{"Green tea is bitter", " ", "[p1]", "[p2]", "[p3]", " [p4]", "[p1, p3]", "[^p2]", "[7]", "[", "[[[", "]", "!", "![x](y)", "(", "`", "```\n", "\n", "\n\n", ". ",
-		"🍵", "e\u0301\u0301\u0301", "👩‍👩‍👧", "茶は緑です。", "\u2028", "p1", "a[1]", "\x00", "\xf0\x9f", "event: done\n\n", "wait three minutes", "Water may boil", "80 °C"}
+	words := []string{
+		"Green tea is bitter", " ", "[p1]", "[p2]", "[p3]", " [p4]", "[p1, p3]", "[^p2]", "[7]", "[", "[[[", "]", "!", "![x](y)", "(", "`", "```\n", "\n", "\n\n", ". ",
+		"🍵", "e\u0301\u0301\u0301", "👩‍👩‍👧", "茶は緑です。", "\u2028", "p1", "a[1]", "\x00", "\xf0\x9f", "event: done\n\n", "wait three minutes", "Water may boil", "80 °C",
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(words), 0, 30).Draw(rt, "words"), "")
 		whole, cited := scanned(t, book(), text)

@@ -55,7 +55,7 @@ func (t *Tutor) enter() (leave func(), err error) {
 // begin makes an answer in the background: it goes on when who asked has gone.
 func (t *Tutor) begin(ctx context.Context, m *making) {
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	ctx, cancel := context.WithTimeoutCause(ctx, hardLimit, errTooLong)
+	ctx, cancel := context.WithTimeoutCause(ctx, t.limit, errTooLong)
 	m.t, m.user, m.answer = t, m.turn.who.User, m.turn.Answer
 	answer := m.turn.name()
 	t.mu.Lock()
@@ -83,15 +83,20 @@ func (t *Tutor) local(a relay.Answer) *making {
 	return t.making[a]
 }
 
-// keptEndings is how many answers that ended here are remembered, for their readers.
-const keptEndings = 256
+// How many answers that ended here are remembered, for their readers, and how long
+// they may be; longer ones are read again.
+const (
+	keptEndings   = 256
+	keptContent   = 16 << 10 // bytes
+	keptCitations = 30
+)
 
 // over takes an answer from those that are being made, and remembers how it ended.
 func (t *Tutor) over(a relay.Answer, m *Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.making, a)
-	if m == nil {
+	if m == nil || len(m.Content) > keptContent || len(m.Citations) > keptCitations {
 		return
 	}
 	t.ended[a] = m

@@ -34,6 +34,7 @@ type Limits struct {
 // Tutor answers messages. Answers go on when who asked has gone.
 type Tutor struct {
 	p         Parts
+	limit     time.Duration // of an answer
 	summaries summarizer
 
 	mu       sync.Mutex
@@ -50,7 +51,7 @@ func New(p Parts) *Tutor {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Tutor{p: p, making: map[relay.Answer]*making{}, ended: map[relay.Answer]*Message{}, gone: make(chan struct{})}
+	return &Tutor{p: p, limit: hardLimit, making: map[relay.Answer]*making{}, ended: map[relay.Answer]*Message{}, gone: make(chan struct{})}
 }
 
 // Report is what is said of one turn, for operators.
