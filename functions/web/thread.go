@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"regexp"
+	"strings"
 )
 
 // turn is a message in the line that a page shows.
@@ -92,6 +93,9 @@ func (t *turn) write() (err error) {
 	}
 	known := map[int]string{}
 	for i, c := range t.Citations {
+		if c.Heading = strings.TrimPrefix(c.Heading, c.Name+" > "); c.Heading == c.Name { // the way to it begins with the source's own title
+			c.Heading = ""
+		}
 		s := reference{c, fmt.Sprintf("%s-%d", t.Anchor, i+1)}
 		if known[c.N] == "" {
 			known[c.N] = s.Anchor
