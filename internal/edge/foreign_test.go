@@ -294,3 +294,20 @@ func TestDataStream(t *testing.T) {
 		}
 	})
 }
+
+// A page of a trusted origin may use OpenAI's JavaScript client, with the headers that
+// it sends by itself and ours, and read what it needs of the answer.
+func TestPagesMayUseOpenAIsClient(t *testing.T) {
+	t.Parallel()
+	_, api, _ := foreign(echo, false)
+	h := HTTP(api, Options{TrustedOrigins: []string{"https://front.example"}})
+	r := httptest.NewRequest(http.MethodOptions, "/their/words", nil)
+	r.Header.Set("Origin", "https://front.example")
+	r.Header.Set("Access-Control-Request-Method", "POST")
+	r.Header.Set("Access-Control-Request-Headers", "authorization,content-type,x-lectern-session,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Header().Get("Access-Control-Allow-Origin") != "https://front.example" || w.Header().Get("Access-Control-Allow-Headers") == "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
