@@ -90,7 +90,10 @@ func (m *making) remember(ctx context.Context, stored Message) {
 	turn := m.turn
 	db, who, course := m.t.p.DB, turn.who, turn.Session.CourseID
 	var err error
-	if len(turn.History) == 0 && turn.Summary == nil && turn.Continues == nil && turn.Task.Name != quizTask {
+	opens := len(turn.History) == 0 && turn.Summary == nil
+	// A row a turn would be too much: the first question of a session stands for it, and
+	// one more whenever the conversation is summed up.
+	if (opens || len(toSum(turn, stored)) > 0) && turn.Continues == nil && turn.Task.Name != quizTask {
 		err = note(ctx, db, who, course, Asked, turn.Question.Content)
 	}
 	if q := stored.Quiz; q != nil && q.Right != nil && !*q.Right && m.ground != nil && m.ground.quiz.judged != nil {

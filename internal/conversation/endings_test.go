@@ -307,10 +307,12 @@ func TestWhatIsRemembered(t *testing.T) {
 		s := d.on(t, p, NewSession{})
 		d.ask(t, p, s.ID, Prompt{Content: "What is tea?"})
 		d.ask(t, p, s.ID, Prompt{Content: "And coffee?"})
+		d.ask(t, p, s.ID, Prompt{Content: strings.Repeat("A long story about water. ", 1200)})
+		d.ask(t, p, s.ID, Prompt{Content: "And milk?"}) // the conversation is summed up now
 	}
 	d.over(t)
 	var got string
-	if err := d.pool.QueryRow(t.Context(), `SELECT string_agg(user_id || ' ' || kind || ' ' || content, ',') FROM memories`).Scan(&got); err != nil || got != "usr_ann asked What is tea?" {
+	if err := d.pool.QueryRow(t.Context(), `SELECT string_agg(user_id || ' ' || kind || ' ' || content, ', ' ORDER BY created_at) FROM memories`).Scan(&got); err != nil || got != "usr_ann asked What is tea?, usr_ann asked And milk?" {
 		t.Errorf("%q %v", got, err)
 	}
 }
