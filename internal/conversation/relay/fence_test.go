@@ -88,6 +88,62 @@ func TestFrozenProcess(t *testing.T) {
 	}
 }
 
+// An answer that was claimed, and not gone on with yet, takes nothing from who made
+// it before.
+func TestFrozenProcessBehindAClaim(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.aged(t)
+	way := &process{Beginner: h.pool(t)}
+	zombie, here := h.relay(t, relay.Options{DB: way, Lease: 600 * time.Millisecond}), h.relay(t, relay.Options{})
+	a := h.answer(t, zombie)
+	live := zombie.Begin(a, 0, make(causes, 1).cancel)
+	must(t, live.Text("One, "))
+	_, err := live.Flush(t.Context())
+	must(t, err)
+	way.freeze()
+	must(t, live.Text("two"))
+	eventually(t, "claimed", func() bool {
+		_, _, won, err := here.Claim(t.Context(), a)
+		must(t, err)
+		return won
+	})
+	mine := here.Begin(a, 1, make(causes, 1).cancel)
+	defer mine.End()
+	way.thaw()
+	if _, err := live.Flush(t.Context()); !errors.Is(err, relay.ErrLost) {
+		t.Errorf("the frozen process goes on: %v", err)
+	}
+	if got := h.logged(t, a); got != "1 delta {\"text\":\"One, \"}\n" {
+		t.Error(got)
+	}
+}
+
+// While somebody ends a process's answers, that process logs nothing.
+func TestAppendWaitsForWhoEndsAnswers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	r := h.relay(t, relay.Options{Lease: time.Hour})
+	a := h.answer(t, r)
+	live := r.Begin(a, 0, make(causes, 1).cancel)
+	defer live.End()
+	tx, err := h.db.BeginTx(t.Context(), pgx.TxOptions{})
+	must(t, err)
+	_, err = tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('producer ' || $1, 0))`, relay.ID(r))
+	must(t, err)
+	must(t, live.Text("One, "))
+	time.Sleep(300 * time.Millisecond)
+	if got := h.logged(t, a); got != "" {
+		t.Errorf("logged under the lock: %s", got)
+	}
+	_, err = tx.Exec(t.Context(), `UPDATE messages SET state = 'interrupted', finished_at = now() WHERE message_id = $1`, a.Message)
+	must(t, err)
+	must(t, tx.Commit(t.Context()))
+	if _, err := live.Flush(t.Context()); !errors.Is(err, relay.ErrLost) || h.logged(t, a) != "" {
+		t.Errorf("it looks at what was before the lock: %v", err)
+	}
+}
+
 // What a process had in hand when it froze is waited for: an append that the
 // database has begun is part of the answer, or of nothing.
 func TestAppendUnderWay(t *testing.T) {

@@ -245,10 +245,15 @@ func TestSweepEmptiesTheLog(t *testing.T) {
 		t.Error(err)
 	}
 	must(t, r.Follow(t.Context(), old, 6000, new(transcript).give))
+	h.exec(t, `INSERT INTO stream_events VALUES ($1, 6001, $2, 'delta', '{"text":"behind the end"}')`, young.Message, organization)
 	all := transcript{}
 	must(t, r.Follow(t.Context(), young, 0, all.give)) // more than is fetched at once
 	if all.last != 6000 || all.gaps != nil {
 		t.Errorf("%d, %v", all.last, all.gaps)
+	}
+	h.exec(t, `DELETE FROM stream_events WHERE message_id = $1 AND seq <= 10`, young.Message) // a sweep is at it
+	if err := r.Follow(t.Context(), young, 0, func(e []relay.Event) error { return fmt.Errorf("given from %d on", e[0].Seq) }); !errors.Is(err, relay.ErrGone) {
+		t.Error(err)
 	}
 }
 

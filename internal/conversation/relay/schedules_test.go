@@ -35,11 +35,11 @@ func TestDisconnectSchedules(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.aged(t)
-	w := newWorld(t, h)
+	n := schedules(150)
+	w := newWorld(t, h, min(10+n/100, 150))
 	var all sync.WaitGroup
 	next := make(chan uint64)
-	n := schedules(150)
-	for range min(48+n/200, 400) {
+	for range min(48+n/200, 100) {
 		all.Go(func() {
 			for seed := range next {
 				w.schedule(t, rand.New(rand.NewPCG(seed, 4)))
@@ -66,6 +66,7 @@ type world struct {
 	slots [3]*slot
 	ended chan struct{}
 	gone  chan struct{}
+	calm  int // milliseconds: a process has to live long enough for something to happen in it
 
 	connections int
 	states      map[string]int
@@ -80,8 +81,8 @@ type slot struct {
 	end context.CancelFunc
 }
 
-func newWorld(t *testing.T, h *house) *world {
-	w := &world{h: h, ended: make(chan struct{}), gone: make(chan struct{}), states: map[string]int{}, deaths: map[string]int{}}
+func newWorld(t *testing.T, h *house, calm int) *world {
+	w := &world{h: h, calm: calm, ended: make(chan struct{}), gone: make(chan struct{}), states: map[string]int{}, deaths: map[string]int{}}
 	pool, err := postgres.Open(context.Background(), h.db.Config().ConnString(), postgres.Options{Role: postgres.System, MaxConns: 80})
 	must(t, err)
 	t.Cleanup(pool.Close)
@@ -109,7 +110,7 @@ func (w *world) unrest() {
 		select {
 		case <-w.ended:
 			return
-		case <-time.After(time.Duration(10+rand.IntN(60)) * time.Millisecond):
+		case <-time.After(time.Duration(w.calm+rand.IntN(60)) * time.Millisecond):
 		}
 		w.mu.Lock()
 		i := rand.IntN(len(w.slots))
