@@ -50,6 +50,21 @@ compared_with() {
   echo "FastAPI could not be installed." >&2
 }
 
+# What a turn costs is shown beside LangGraph's Postgres checkpointer. Without a
+# network that figure is left out.
+langgraph() {
+  local folder=.tools/langgraph versions=(langgraph==1.2.22 langgraph-checkpoint-postgres==3.2.0 "psycopg[binary]==3.3.9")
+  [ "${1:-run}" = bench ] && [ ! -e "$folder/${versions[0]}" ] || return 0
+  echo "Installing ${versions[*]} …"
+  rm -rf "$folder"
+  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "${versions[@]}"; then
+    touch "$folder/${versions[0]}"
+    return 0
+  fi
+  rm -rf "$folder"
+  echo "LangGraph could not be installed." >&2
+}
+
 # OpenAI's own clients are run against the compatible endpoint: nobody else can say
 # what they take. As above without a network.
 openai_clients() {
@@ -80,6 +95,7 @@ if [ ${#missing[@]} -eq 0 ]; then
   contract_tools "$@"
   openai_clients "$@"
   compared_with "$@"
+  langgraph "$@"
   exit
 fi
 
@@ -106,3 +122,4 @@ fi
 contract_tools "$@"
 openai_clients "$@"
 compared_with "$@"
+langgraph "$@"
