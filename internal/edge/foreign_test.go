@@ -264,21 +264,28 @@ func TestDataStream(t *testing.T) {
 		gone := make(chan struct{})
 		go s.Alive(ctx, func() { close(gone) })
 		synctest.Wait()
-		if w.Flushed {
+		sent := func() string { // the comments come from another goroutine
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return w.Body.String()
+		}
+		if sent() != "" {
 			t.Error("it begins by itself")
 		}
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if got := w.Body.String(); got != ": still here\n\n" || w.Code != 200 || s.Withdraw() {
+		if got := sent(); got != ": still here\n\n" || s.Withdraw() {
 			t.Errorf("after 15 s it sent %q", got)
 		}
-		if err := s.Send([]byte("data: x\n\n")); err != nil || !strings.HasSuffix(w.Body.String(), "data: x\n\n") {
-			t.Errorf("%v %q", err, w.Body)
+		if err := s.Send([]byte("data: x\n\n")); err != nil || !strings.HasSuffix(sent(), "data: x\n\n") {
+			t.Errorf("%v %q", err, sent())
 		}
 		if kind := w.Header().Get("Content-Type"); !strings.HasPrefix(kind, "text/event-stream") || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%v", w.Header())
 		}
+		s.mu.Lock()
 		w.fail = true
+		s.mu.Unlock()
 		time.Sleep(15 * time.Second)
 		<-gone
 		w.fail = false
