@@ -77,7 +77,7 @@ func (w *world) foreign(name string) []string {
 	case "If-Match", "If-None-Match":
 		return []string{w.victim.etag, "*"}
 	case "Last-Event-ID":
-		return []string{"0", "1", w.victim.ids["job"]}
+		return []string{"0", "1", w.victim.ids["job"], w.victim.ids["message"] + ".0", w.victim.ids["message"] + ".1"}
 	}
 	return slices.Sorted(maps.Values(w.victim.ids))
 }

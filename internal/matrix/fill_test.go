@@ -59,6 +59,18 @@ var bodies = map[string]func(h *tenant) any{
 	"sign-up":           func(h *tenant) any { return newcomer(h.name + "@example.com") },
 	"update-slide":      func(*tenant) any { return map[string]any{"title": "x"} },
 	"set-questions":     func(*tenant) any { return map[string]any{"items": []any{question("x")}} },
+	"create-session": func(h *tenant) any {
+		return map[string]any{"course": h.ids["course"], "lesson": h.ids["lesson"], "task": "tutor", "title": "x"}
+	},
+	"send-message": func(h *tenant) any {
+		return map[string]any{"content": "x", "parent": h.ids["answer"], "task": "tutor", "max_tokens": 10}
+	},
+	"create-task": func(*tenant) any {
+		return map[string]any{"task": "socratic", "title": "x", "instructions": "x"}
+	},
+	"create-completion": func(*tenant) any {
+		return map[string]any{"model": "lectern", "messages": []any{map[string]any{"role": "user", "content": "x"}}}
+	},
 }
 
 // unknown are ids of the same form that nothing has.

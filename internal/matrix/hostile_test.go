@@ -62,7 +62,7 @@ func (w *world) survives(t *testing.T, o operation, r request) {
 		t.Errorf("%s %.200s with %v %.200v %.100s: %d: %.300s", o.ID, r.path, r.header, r.body, deref(r.raw), a.status, a.body)
 	}
 	if a.status >= 400 {
-		isProblem(t, a)
+		isProblem(t, o, a)
 	}
 }
 

@@ -59,7 +59,7 @@ func (w *world) refuses(t *testing.T, o operation, all []principal) {
 		if strings.Contains(a.body, secret(w.victim.name)) {
 			t.Errorf("%s is told %.300s", p.name, a.body)
 		}
-		isProblem(t, a)
+		isProblem(t, o, a)
 	}
 }
 
@@ -67,7 +67,7 @@ func (w *world) refuses(t *testing.T, o operation, all []principal) {
 // exist are the same.
 func (w *world) hides(t *testing.T, o operation, all []principal) {
 	t.Helper()
-	if o.Policy.Who == "everyone" || !strings.Contains(o.Path, "{") || o.Policy.Role == string(account.Root) {
+	if o.Policy.Who == "everyone" || !strings.Contains(o.Path, "{") || o.Policy.Role == string(account.Root) || o.ID == "get-model" { // models are nobody's
 		return
 	}
 	others, none := w.whole(t, o, &w.victim), w.whole(t, o, &w.victim)
@@ -103,8 +103,12 @@ func told(a answer, asked map[string]string) map[string]string {
 	return all
 }
 
-func isProblem(t *testing.T, a answer) {
+func isProblem(t *testing.T, o operation, a answer) {
 	t.Helper()
+	if o.foreign() {
+		isOpenAIs(t, a)
+		return
+	}
 	var p struct {
 		Title, Detail string
 		Status        int
@@ -113,5 +117,23 @@ func isProblem(t *testing.T, a answer) {
 	err := json.Unmarshal([]byte(a.body), &p)
 	if err != nil || a.header.Get("Content-Type") != "application/problem+json" || p.Status != a.status || p.Detail == "" || p.RequestID != a.header.Get("X-Request-Id") {
 		t.Errorf("%d is no problem document: %q %.300s", a.status, a.header.Get("Content-Type"), a.body)
+	}
+}
+
+// foreign tells whether the operation speaks as OpenAI's do.
+func (o operation) foreign() bool {
+	return o.Path == "/v1/chat/completions" || strings.HasPrefix(o.Path, "/v1/models")
+}
+
+// isOpenAIs is isProblem for those.
+// https://platform.openai.com/docs/guides/error-codes
+func isOpenAIs(t *testing.T, a answer) {
+	t.Helper()
+	var p struct {
+		Error struct{ Message, Type string }
+	}
+	err := json.Unmarshal([]byte(a.body), &p)
+	if err != nil || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") || p.Error.Message == "" || p.Error.Type == "" {
+		t.Errorf("%d is no error of OpenAI's form: %q %.300s", a.status, a.header.Get("Content-Type"), a.body)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"lectern.dev/lectern/internal/account"
 )
@@ -63,11 +64,37 @@ func (w *world) furnish(t *testing.T, h tenant) tenant {
 	h.ids["job"] = make("POST", "/v1/courses/"+h.ids["course"]+"/generations", map[string]any{"title": mark})["job"].(map[string]any)["id"].(string)
 	h.ids["source"] = make("POST", "/v1/courses/"+h.ids["course"]+"/sources", map[string]any{"name": mark + ".md", "size": 3})["source"].(map[string]any)["id"].(string)
 	h.ids["invitation"] = make("POST", "/v1/auth/members", map[string]any{"email": h.name + "-guest@example.com", "role": "learner", "name": mark})["id"].(string)
+	w.talk(t, h, owner)
 	w.admitPrograms(t, h, owner)
 	_ = w.signedIn(t, cmp.Or(h.people[account.Owner], h.people[account.Root])) // on another device
 	h.ids["sign_in"] = w.find(t, `SELECT max(sign_in_id) FROM sign_ins WHERE organization_id = $1 AND user_id = $2`,
 		h.id, cmp.Or(h.people[account.Owner], h.people[account.Root]))
 	return h
+}
+
+// talk gives the owner a session with an answer, and with what is remembered of it.
+func (w *world) talk(t *testing.T, h tenant, owner string) {
+	t.Helper()
+	h.ids["model"] = "lectern" // which is everybody's
+	session := idOf(t, w.must(t, request{method: "POST", path: "/v1/chat/sessions", as: owner, body: map[string]any{"course": h.ids["course"], "title": secret(h.name)}}))
+	at := "/v1/chat/sessions/" + session
+	h.ids["session"], h.ids["message"] = session, "msg-of-"+h.name
+	w.must(t, request{method: "POST", path: at + "/messages", as: owner, body: map[string]any{"id": h.ids["message"], "content": secret(h.name)}})
+	for name, list := range map[string]string{"checkpoint": at + "/checkpoints", "memory": "/v1/chat/memories?course=" + h.ids["course"]} {
+		for limit := time.Now().Add(30 * time.Second); h.ids[name] == ""; time.Sleep(10 * time.Millisecond) {
+			var found struct {
+				Items []struct{ ID, Message string }
+			}
+			a := w.must(t, request{method: "GET", path: list, as: owner})
+			if err := json.Unmarshal([]byte(a.body), &found); err != nil || time.Now().After(limit) {
+				t.Fatalf("%s: %v: %s", list, err, a.body)
+			}
+			if len(found.Items) > 0 {
+				h.ids[name] = found.Items[0].ID
+				h.ids["answer"] = cmp.Or(h.ids["answer"], found.Items[0].Message)
+			}
+		}
+	}
 }
 
 // admitPrograms makes a credential of each scope, and two that are over.
