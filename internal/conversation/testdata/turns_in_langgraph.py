@@ -36,10 +36,10 @@ def counters(watch):
     tables = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
     columns = watch.execute(
         "SELECT table_name, string_agg(format('coalesce(pg_column_size(%%I), 0)', column_name), ' + ') FROM information_schema.columns"
-        " WHERE table_name = ANY(%s) GROUP BY table_name", [list(tables)]).fetchall()
+        " WHERE table_schema = 'langgraph' AND table_name = ANY(%s) GROUP BY table_name", [list(tables)]).fetchall()
     size = sum(watch.execute(f"SELECT coalesce(sum({sizes}), 0) + 24 * count(*) FROM {table}").fetchone()[0] for table, sizes in columns)
     rows, commits, wal = watch.execute(
-        "SELECT (SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables WHERE relname = ANY(%s)),"
+        "SELECT (SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables WHERE schemaname = 'langgraph' AND relname = ANY(%s)),"
         " (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()),"
         " pg_current_wal_insert_lsn() - '0/0'", [list(tables)]).fetchone()
     return {"bytes": int(size), "rows": int(rows or 0), "commits": int(commits), "wal": int(wal)}
@@ -56,6 +56,9 @@ def settled(works, watch):
 
 
 def main(url, turns):
+    with psycopg.connect(url, autocommit=True) as apart:  # its tables are called as ours
+        apart.execute("CREATE SCHEMA IF NOT EXISTS langgraph")
+    url += "&options=-csearch_path%3Dlanggraph"
     with psycopg.connect(url, autocommit=True) as watch, PostgresSaver.from_conn_string(url) as saver:
         saver.setup()
         graph = StateGraph(MessagesState).add_node("chat", chat).add_edge(START, "chat").add_edge("chat", END).compile(checkpointer=saver)
