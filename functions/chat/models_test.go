@@ -99,8 +99,11 @@ func TestModels(t *testing.T) {
 		t.Errorf("%T, %v", m, err)
 	}
 	for _, wrong := range []chat.Models{
-		{BaseURL: "nonsense"}, {APIKey: "key", Model: "no-price"}, {FirstToken: -1},
-		{BackupBaseURL: "nonsense"}, {BackupBaseURL: "http://127.0.0.1:1/v1", BackupModel: "no-price"},
+		{BaseURL: "nonsense"},
+		{APIKey: "key", Model: "no-price"},
+		{FirstToken: -1},
+		{BackupBaseURL: "nonsense"},
+		{BackupBaseURL: "http://127.0.0.1:1/v1", BackupModel: "no-price"},
 	} {
 		if _, err := chat.NewModel(wrong, ledger); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", wrong, err)

@@ -294,8 +294,10 @@ func TestModels(t *testing.T) {
 		t.Errorf("%T, %v", m, err)
 	}
 	for _, wrong := range []generate.OpenAI{
-		{BaseURL: "nonsense"}, {APIKey: "key", Model: "no-price"},
-		{BackupBaseURL: "nonsense"}, {BackupBaseURL: "http://127.0.0.1:1/v1", BackupModel: "no-price"},
+		{BaseURL: "nonsense"},
+		{APIKey: "key", Model: "no-price"},
+		{BackupBaseURL: "nonsense"},
+		{BackupBaseURL: "http://127.0.0.1:1/v1", BackupModel: "no-price"},
 	} {
 		if _, err := generate.NewModel(wrong, ledger); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", wrong, err)
