@@ -33,6 +33,7 @@ func (s *server) producer(read conversation.Reader, done func(), err error) (edg
 	}
 	return func(ctx context.Context, send func(edge.Message) error) error {
 		defer done()
+		defer s.observer.reading(ctx)()
 		return read(ctx, func(e conversation.Event) error {
 			return send(edge.Message{ID: e.ID, Event: e.Name, Data: e.Data})
 		})

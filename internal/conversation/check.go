@@ -51,15 +51,6 @@ func wrong(field, format string, args ...any) error {
 	return e
 }
 
-// storable is a text of a model as Postgres can hold it: valid UTF-8 without U+0000.
-// Deltas must be made so before they are logged, for the stored answer to be their sum.
-func storable(s string) string {
-	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
-		return s
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
 // missing turns "no row" into words about what was looked for.
 func missing(err error, what string) error {
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -14,16 +14,15 @@ import (
 )
 
 const (
-	searched        = 8 // passages that a search gives
-	fromLesson      = 3 // pieces of the lesson beside which the session stands
-	mostReadings    = 40
-	readingLength   = 12_000 // characters of each lesson, where the course has no sources
-	openingLength   = 900    // characters of each lesson, for a course's summary
-	mostOfMemories  = 10
-	summariseTask   = "summarise"
-	explainTask     = "explain"
-	quizTask        = "quiz-me"
-	memoryCharacter = 200
+	searched       = 8 // passages that a search gives
+	fromLesson     = 3 // pieces of the lesson beside which the session stands
+	mostReadings   = 40
+	readingLength  = 12_000 // characters of each lesson, where the course has no sources
+	openingLength  = 900    // characters of each lesson, for a course's summary
+	mostOfMemories = 10
+	summariseTask  = "summarise"
+	explainTask    = "explain"
+	quizTask       = "quiz-me"
 )
 
 // ground is what a turn rests on.

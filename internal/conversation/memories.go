@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/postgres"
 )
@@ -44,7 +45,7 @@ func Memories(ctx context.Context, q postgres.Querier, p account.Principal, cour
 // note remembers something of a learner: at most MaxMemory characters on one line, once,
 // and no more than the newest MaxMemories of a kind in a course.
 func note(ctx context.Context, q postgres.Querier, p account.Principal, course, kind, content string) error {
-	content = oneLine(storable(content), MaxMemory)
+	content = oneLine(relay.Storable(content), MaxMemory)
 	if p.Credential() || course == "" || content == "" {
 		return nil
 	}

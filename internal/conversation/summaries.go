@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -16,6 +17,6 @@ func saveSummary(ctx context.Context, q postgres.Querier, p account.Principal, s
 		FROM sessions s
 		JOIN messages m USING (session_id)
 		WHERE s.organization_id = $1 AND s.user_id = $2 AND s.session_id = $3 AND m.organization_id = $1 AND m.message_id = $4
-		ON CONFLICT DO NOTHING`, p.Organization, p.User, session, s.Message, storable(s.Content), s.Tokens, storable(s.Model))
+		ON CONFLICT DO NOTHING`, p.Organization, p.User, session, s.Message, relay.Storable(s.Content), s.Tokens, relay.Storable(s.Model))
 	return tag.RowsAffected() == 1, postgres.Fault(err)
 }

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -56,7 +57,7 @@ func parseTask(name, file string) (Task, error) {
 	number, versioned := strings.CutPrefix(second, "version: ")
 	version, err := strconv.ParseInt(number, 10, 64)
 	if !titled || !versioned || err != nil || version < 1 || strings.TrimSpace(instructions) == "" || !taskName.MatchString(name) {
-		return Task{}, fmt.Errorf("a task has a title, a version and instructions")
+		return Task{}, errors.New("a task has a title, a version and instructions")
 	}
 	return Task{ID: fmt.Sprintf("%s@%d", name, version), Name: name, Version: version, BuiltIn: true, Title: title, Instructions: strings.TrimSpace(instructions)}, nil
 }

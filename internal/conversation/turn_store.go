@@ -334,7 +334,7 @@ func finish(ctx context.Context, db postgres.Querier, t Turn, o Outcome) (Messag
 		ttfb = max(1, o.TTFB.Milliseconds())
 	}
 	for i := range o.Citations {
-		o.Citations[i].Quote = storable(o.Citations[i].Quote)
+		o.Citations[i].Quote = relay.Storable(o.Citations[i].Quote)
 	}
 	citations, quiz := any(nil), any(nil)
 	if len(o.Citations) > 0 {
@@ -345,7 +345,7 @@ func finish(ctx context.Context, db postgres.Querier, t Turn, o Outcome) (Messag
 	}
 	rows, err := db.Query(ctx, endTurn,
 		t.who.Organization, t.Session.ID, t.Answer.ID, t.producer,
-		o.State, storable(o.Content), citations, quiz, storable(o.Problem), storable(o.Model), o.Finish,
+		o.State, relay.Storable(o.Content), citations, quiz, relay.Storable(o.Problem), relay.Storable(o.Model), o.Finish,
 		o.Usage.Input, o.Usage.Output, o.Tokens, ttfb, o.Events, t.checkpoint, t.ParentCheckpoint, summary, o.PromptVersion)
 	if err != nil {
 		return Message{}, postgres.Fault(err)

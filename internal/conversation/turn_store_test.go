@@ -45,7 +45,7 @@ func TestAnswersAreReadAsTheyEnded(t *testing.T) {
 	right := true
 	for name, o := range map[string]Outcome{
 		"complete": {
-			State: Complete, Content: "It is **so** [1]. ‮ ", Model: "m", Finish: llm.Stop, Usage: llm.Usage{Input: 7, Output: 9}, Tokens: 5, TTFB: 123456 * time.Microsecond, Events: 4,
+			State: Complete, Content: "It is **so** [1]. \u202e ", Model: "m", Finish: llm.Stop, Usage: llm.Usage{Input: 7, Output: 9}, Tokens: 5, TTFB: 123456 * time.Microsecond, Events: 4,
 			Citations: []Citation{{N: 1, Name: "a \"b\" <c> \u2028", Evidence: course.Evidence{Passage: "psg_1", Source: "src_1", Page: 3, Start: 1, End: 4, Quote: "so"}}},
 			Quiz:      &Quiz{Question: "qst_1", Lesson: "les_1", Judged: "qst_0", Right: &right},
 		},
