@@ -72,7 +72,7 @@ func (s *server) completeInSession(w http.ResponseWriter, r *http.Request, p acc
 		turn, err = s.tutor.Send(ctx, p, session, conversation.Prompt{Parent: turn.Question.ID, Extra: prompt.Extra, MaxTokens: prompt.MaxTokens})
 	}
 	if err != nil {
-		return noSession(busy(err))
+		return noSession(err)
 	}
 	w.Header().Set(messageHeader, turn.Answer.ID)
 	return respond(ctx, w, in, newCompletion("chatcmpl-"+turn.Answer.ID, s.Model.Name()), s.follow(p, session, turn.Answer.ID))

@@ -109,7 +109,7 @@ func (s *server) api() *edge.API {
 	edge.Register(api, talkers, get("list-tasks", "/v1/chat/tasks", "List tasks", "What the tutor can be asked to be: the built-in ones and the organisation's own, each in its newest version."), s.listTasks)
 	edge.Register(api, teachers, post("create-task", "/v1/chat/tasks", "Write a task", "Instructions under a name of the organisation's own. The same name again makes its next version; what was answered with an earlier one still says so."), s.createTask)
 
-	edge.Register(api, people, get("list-memories", "/v1/chat/memories", "List what is remembered", "Of the person who asks, in one course: what they asked about, and what they answered wrongly in quizzes."), s.listMemories)
+	edge.Register(api, people, get("list-memories", "/v1/chat/memories", "List what is remembered", "Of the person who asks, in one course or in all: what they asked about, and what they answered wrongly in quizzes."), s.listMemories)
 	edge.Register(api, people, remove("forget-all", "/v1/chat/memories", "Forget everything", "That is remembered of the person who asks, in one course."), s.forgetAll)
 	edge.Register(api, people, remove("forget", "/v1/chat/memories/{memory}", "Forget something", "That is remembered of the person who asks."), s.forget)
 	s.compatible(api)

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"errors"
 
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
@@ -77,20 +76,9 @@ func (s *server) ask(ctx context.Context, session string, prompt conversation.Pr
 		}
 		turn, err := s.tutor.Send(ctx, p, session, prompt)
 		if err != nil {
-			return nil, busy(err)
+			return nil, err
 		}
 		return s.tutor.Follow(ctx, p, session, turn.Answer.ID, "")
 	}()
 	return s.producer(read, done, err)
-}
-
-// busy names the answer that is in the way.
-func busy(err error) error {
-	b, ok := errors.AsType[*conversation.Busy](err)
-	if !ok {
-		return err
-	}
-	e := fault.Wrap(fault.Conflict, err, "%s", fault.Message(err))
-	e.Fields = []fault.Field{{Location: "session.answering", Message: b.Message}}
-	return e
 }

@@ -34,7 +34,7 @@ func listOf[T any](items []T, next string, err error) (*listed[T], error) {
 	return &listed[T]{list[T]{append([]T{}, items...), next}}, nil
 }
 
-// one is the answer that is one thing.
+// single is the answer that is one thing.
 type single[T any] struct{ Body T }
 
 func oneOf[T any](thing T, err error) (*single[T], error) {

@@ -40,7 +40,7 @@ func (t talk) Answering() bool {
 	return len(t.Turns) > 0 && t.Turns[len(t.Turns)-1].State == "streaming"
 }
 
-// Titles gives a task's title by its id, such as quiz-me@2.
+// TaskTitle gives a task's title by its id, such as quiz-me@2.
 func (t talk) TaskTitle(id string) string {
 	for _, known := range t.Tasks {
 		if len(id) > len(known.Name) && id[:len(known.Name)] == known.Name && id[len(known.Name)] == '@' {

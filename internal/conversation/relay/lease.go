@@ -206,9 +206,7 @@ func (r *Relay) audit(ctx context.Context, before map[Answer]bool) (map[Answer]b
 // here are lost to it, and will be ended as interrupted by others.
 func (r *Relay) Close(ctx context.Context) error {
 	r.mu.Lock()
-	if !r.closed {
-		r.closed = true
-	}
+	r.closed = true
 	select {
 	case <-r.stopped:
 	default:
