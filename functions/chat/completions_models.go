@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/llm/backup"
 )
 
 // ownName is the name under which whoever is configured answers.
@@ -24,9 +25,15 @@ type modelList struct {
 	Data   []modelInfo `json:"data"`
 }
 
-// names are the models that may be asked for. Whichever is, the same answers: the
-// first, or its backup.
-func (s *server) names() []string { return slices.Compact([]string{ownName, s.Model.Name()}) }
+// names are the models that may be asked for, each once. Whichever is, the same answers:
+// the first, or its backup.
+func (s *server) names() []string {
+	names := []string{ownName, s.Model.Name()}
+	if two, ok := s.Model.(*backup.Model); ok && !slices.Contains(names, two.Backup()) {
+		names = append(names, two.Backup())
+	}
+	return names
+}
 
 func infoOf(name string) modelInfo { return modelInfo{ID: name, Object: "model", OwnedBy: ownName} }
 

@@ -16,6 +16,7 @@ import (
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/llm/backup"
 )
 
 // anybody is a gate that lets everybody in but who has a bad key.
@@ -384,6 +385,22 @@ func TestModelList(t *testing.T) {
 	h := stateless(says{})
 	if w := call(h, "GET", "/v1/models", ""); w.Body.String() != `{"object":"list","data":[{"id":"lectern","object":"model","created":0,"owned_by":"lectern"},{"id":"small","object":"model","created":0,"owned_by":"lectern"}]}`+"\n" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for _, c := range []struct {
+		second llm.Streamer
+		want   []string
+	}{{&llm.Fake{}, []string{"lectern", "small", "fake"}}, {says{}, []string{"lectern", "small"}}} {
+		two := stateless(backup.New(says{}, c.second, backup.Options{}))
+		var names []string
+		for _, m := range strict[modelList](t, call(two, "GET", "/v1/models", "").Body.String()).Data {
+			names = append(names, m.ID)
+			if w := call(two, "GET", "/v1/models/"+m.ID, ""); w.Code != 200 {
+				t.Errorf("%s: %d %s", m.ID, w.Code, w.Body)
+			}
+		}
+		if !slices.Equal(names, c.want) {
+			t.Errorf("%q, not %q", names, c.want)
+		}
 	}
 	if w := call(h, "GET", "/v1/models/small", ""); w.Code != 200 || strict[modelInfo](t, w.Body.String()).ID != "small" {
 		t.Errorf("%d %s", w.Code, w.Body)

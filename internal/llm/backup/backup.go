@@ -50,6 +50,9 @@ func New(first, second llm.Streamer, o Options) *Model {
 // Name is the first model's. Response.Model says which one answered.
 func (m *Model) Name() string { return m.first.Name() }
 
+// Backup is the second model's name.
+func (m *Model) Backup() string { return m.second.Name() }
+
 // Complete implements llm.Model. The second model answers when the first fails; since
 // a whole answer has no first token, they do not race.
 func (m *Model) Complete(ctx context.Context, req llm.Request) (llm.Response, error) {
