@@ -17,10 +17,11 @@ const messageColumns = `m.message_id, coalesce(m.parent_id, ''), m.role, m.task_
 // into lists where a row of messageColumns goes. Keep must be called when it is there.
 func (m *Message) into() (into []any, keep func()) {
 	var input, output *int64
-	return []any{
+	into = []any{
 		&m.ID, &m.Parent, &m.Role, &m.TaskID, &m.State, &m.Content, &m.Citations, &m.Quiz,
 		&m.Problem, &m.Model, &m.Finish, &input, &output, &m.TTFB, &m.CreatedAt, &m.FinishedAt, &m.Events, &m.Tokens,
-	}, func() {
+	}
+	return into, func() {
 		if input != nil && output != nil {
 			m.Usage = &Usage{*input, *output}
 		}
