@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-
-	"lectern.dev/lectern/internal/llm"
 )
 
 const (
@@ -299,61 +297,4 @@ func (t *tutor) verdict(in map[string]string) string {
 		return strings.TrimSpace(out + " " + said)
 	}
 	return out + " " + ranked[0].text + " [" + t.passages[ranked[0].passage].ID + "]"
-}
-
-// summaryOf sums a conversation up by its learner's questions, and the beginnings of
-// the answers to the last of them.
-func summaryOf(before, said string) string {
-	const most = 1_600 // bytes
-	var parts []string
-	if before = strings.TrimSpace(before); before != "" {
-		parts = append(parts, before)
-	}
-	for turn := range strings.SplitSeq(said, "\n\n") {
-		who, words, found := strings.Cut(strings.Join(strings.Fields(turn), " "), ": ")
-		if !found || who != "Learner" && who != "Tutor" {
-			continue
-		}
-		if end := strings.IndexAny(words, ".?!"); end > 0 {
-			words = words[:end+1]
-		}
-		if r := []rune(words); len(r) > 160 {
-			words = string(r[:160]) + "…"
-		}
-		parts = append(parts, who+": "+words)
-	}
-	text := strings.Join(parts, "\n")
-	for len(text) > most { // what is oldest goes first
-		_, rest, found := strings.Cut(text, "\n")
-		if !found {
-			return strings.ToValidUTF8(text[:most], "")
-		}
-		text = rest
-	}
-	return text
-}
-
-// streamed gives a text in groups of a few words, each with the space behind it.
-func streamed(ctx context.Context, text string, emit func(llm.Piece) error) (sent int, err error) {
-	const group = 3
-	for from := 0; from < len(text); from = sent {
-		end, words := from, 0
-		for end < len(text) && words < group {
-			next := strings.IndexAny(text[end:], " \n")
-			if next < 0 {
-				end = len(text)
-				break
-			}
-			end += next + 1
-			words++
-		}
-		if err := ctx.Err(); err != nil {
-			return sent, llm.Interrupted(err)
-		}
-		if err := emit(llm.Piece{Text: text[from:end]}); err != nil {
-			return sent, err
-		}
-		sent = end
-	}
-	return sent, nil
 }
