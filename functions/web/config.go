@@ -12,7 +12,7 @@ import (
 type Config struct {
 	CoursesURL  string `env:"COURSES_URL, required"` // where functions/courses answers
 	AuthURL     string `env:"AUTH_URL, required"`    // where functions/auth answers
-	ChatURL     string `env:"CHAT_URL"`              // where functions/chat answers; empty: /v1/chat/ is not served
+	ChatURL     string `env:"CHAT_URL"`              // where functions/chat answers; empty: there is no tutor, and neither /v1/chat/ nor /v1/models is served
 	MediaOrigin string `env:"MEDIA_ORIGIN"`          // origin that videos are played from and documents are sent to, such as https://storage.googleapis.com; empty: this one
 	Front       edge.Front
 }

@@ -27,7 +27,7 @@ import (
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 type Settings struct {
 	Project  string `env:"TELEMETRY_PROJECT"`           // id of the Google Cloud project that metrics and spans are sent to, by its Telemetry API; empty: none
-	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // a collector that they are sent to instead, such as http://127.0.0.1:4317; empty: none
+	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // a collector that metrics and spans are sent to, such as http://127.0.0.1:4317, and not to TELEMETRY_PROJECT; empty: none
 }
 
 // Google's own collector.
