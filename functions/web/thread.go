@@ -144,7 +144,8 @@ func (t turn) Ended() string {
 
 // GoesOn tells whether the answer can be continued.
 func (t turn) GoesOn() bool {
-	return t.Last && t.Role == "assistant" && (t.State == "stopped" || t.State == "interrupted") && t.Content != ""
+	cut := t.State == "stopped" || t.State == "interrupted" || t.State == "complete" && t.Finish == "length"
+	return t.Last && t.Role == "assistant" && cut && t.Content != ""
 }
 
 // Verdict says how an answer judged the learner's.

@@ -204,6 +204,28 @@ func TestThreadFollowsOneBranch(t *testing.T) {
 	}
 }
 
+func TestWhatIsCutCanGoOn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		message
+		last, want bool
+	}{
+		{message{State: "stopped", Content: "Owls"}, true, true},
+		{message{State: "interrupted", Content: "Owls"}, true, true},
+		{message{State: "complete", Finish: "length", Content: "Owls"}, true, true},
+		{message{State: "complete", Finish: "length", Content: "Owls"}, false, false},
+		{message{State: "complete", Finish: "stop", Content: "Owls."}, true, false},
+		{message{State: "failed"}, true, false},
+		{message{State: "streaming", Content: "Ow"}, true, false},
+	} {
+		c.Role = "assistant"
+		one := turn{message: c.message, Last: c.last}
+		if one.GoesOn() != c.want || c.want && one.Ended() == "" {
+			t.Errorf("%+v: goes on %v, ended %q", c, one.GoesOn(), one.Ended())
+		}
+	}
+}
+
 func TestAnswerHTML(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ markdown, html string }{
