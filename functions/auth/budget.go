@@ -21,12 +21,12 @@ var roots = edge.Policy{Role: string(account.Root)}
 
 // budget adds the operations of what organisations may spend.
 func (s *server) budget(api *edge.API) {
-	edge.Register(api, members, operation(http.MethodGet, "get-budget", "/v1/budget", "Read the budget",
+	edge.Register(api, members, edge.Operation(http.MethodGet, "get-budget", "/v1/budget", "Read the budget",
 		"What your organisation may spend this month, and what it has spent, by kind.", http.StatusOK), s.getBudget)
 	edge.Register(api, owners, ledgerOperation(api), s.getLedger)
-	edge.Register(api, roots, operation(http.MethodGet, "list-organizations", "/v1/organizations", "List organisations",
+	edge.Register(api, roots, edge.Operation(http.MethodGet, "list-organizations", "/v1/organizations", "List organisations",
 		"With what each may spend this month, and what it has spent.", http.StatusOK), s.listOrganizations)
-	edge.Register(api, roots, operation(http.MethodPut, "set-budget", "/v1/organizations/{organization}/budget", "Set a budget",
+	edge.Register(api, roots, edge.Operation(http.MethodPut, "set-budget", "/v1/organizations/{organization}/budget", "Set a budget",
 		"From now on, for every month. Jobs that wait for the budget go on by themselves within minutes.", http.StatusOK), s.setBudget)
 }
 
@@ -56,7 +56,7 @@ const aboutLedger = "Every entry of a month, in the order in which they were wri
 
 // ledgerOperation has two forms of the same answer.
 func ledgerOperation(api *edge.API) huma.Operation {
-	op := operation(http.MethodGet, "get-ledger", "/v1/budget/ledger", "Read the ledger", aboutLedger, http.StatusOK)
+	op := edge.Operation(http.MethodGet, "get-ledger", "/v1/budget/ledger", "Read the ledger", aboutLedger, http.StatusOK)
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[ledgerPage](), true, "LedgerPage")
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "The month's entries",

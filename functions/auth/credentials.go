@@ -17,13 +17,13 @@ import (
 
 // credentials adds the operations of an organisation's API credentials.
 func (s *server) credentials(api *edge.API) {
-	edge.Register(api, owners, orNotFound(operation(http.MethodGet, "list-credentials", "/v1/auth/credentials", "List API credentials",
+	edge.Register(api, owners, orNotFound(edge.Operation(http.MethodGet, "list-credentials", "/v1/auth/credentials", "List API credentials",
 		"Newest first, also those that are revoked or over. Their secrets are kept nowhere.", http.StatusOK)), s.listCredentials)
-	edge.Register(api, owners, orNotFound(operation(http.MethodPost, "create-credential", "/v1/auth/credentials", "Make an API credential",
+	edge.Register(api, owners, orNotFound(edge.Operation(http.MethodPost, "create-credential", "/v1/auth/credentials", "Make an API credential",
 		"The answer shows its secret, once. A program sends `Authorization: Bearer <id>.<secret>`, or Basic with the id as its name. "+
 			"Sent again with its Idempotency-Key the request is refused with 409, which names the credential: when its answer was lost, revoke it and make another.",
 		http.StatusCreated)), s.createCredential)
-	edge.Register(api, owners, operation(http.MethodDelete, "revoke-credential", "/v1/auth/credentials/{credential}", "Revoke an API credential",
+	edge.Register(api, owners, edge.Operation(http.MethodDelete, "revoke-credential", "/v1/auth/credentials/{credential}", "Revoke an API credential",
 		"For ever: its next request is refused, and its open streams end within seconds. It stays in the list.", http.StatusNoContent), s.revokeCredential)
 }
 

@@ -6,8 +6,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
@@ -50,11 +48,6 @@ func newAPI(d Deps) *edge.API {
 	s.credentials(api)
 	s.budget(api)
 	return api
-}
-
-// operation is what all of them share.
-func operation(method, id, path, summary, description string, status int) huma.Operation {
-	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Description: description, DefaultStatus: status}
 }
 
 // who gives the principal that the gate has put into ctx.

@@ -37,10 +37,10 @@ func (s *server) compatible(api *edge.API) {
 	short := edge.Foreign{Dialect: inOpenAIsWords}
 	long := edge.Foreign{Dialect: inOpenAIsWords, Long: true}
 
-	edge.RegisterForeign(api, talkers, answersWith[modelList](api, get("list-models", "/v1/models", "List models", listing)), short, s.listModels)
-	edge.RegisterForeign(api, talkers, answersWith[modelInfo](api, inPath("model", get("get-model", "/v1/models/{model}", "Get a model", listing))), short, s.getModel)
+	edge.RegisterForeign(api, talkers, answersWith[modelList](api, edge.Read("list-models", "/v1/models", "List models", listing)), short, s.listModels)
+	edge.RegisterForeign(api, talkers, answersWith[modelInfo](api, inPath("model", edge.Read("get-model", "/v1/models/{model}", "Get a model", listing))), short, s.getModel)
 	edge.RegisterForeign(api, talkers, bindable(streamed(api, answersWith[completion](api,
-		operation(http.MethodPost, "create-completion", "/v1/chat/completions", "Complete a chat", completing, http.StatusOK)))), long, s.complete)
+		edge.Operation(http.MethodPost, "create-completion", "/v1/chat/completions", "Complete a chat", completing, http.StatusOK)))), long, s.complete)
 }
 
 const (

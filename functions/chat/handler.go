@@ -89,29 +89,29 @@ var (
 
 func (s *server) api() *edge.API {
 	api := edge.NewAPI("Lectern: chat", about, s.Gate)
-	edge.Register(api, talkers, get("list-sessions", "/v1/chat/sessions", "List sessions", "One's own, newest first."), s.listSessions)
-	edge.Register(api, talkers, post("create-session", "/v1/chat/sessions", "Begin a session", "Beside a course, whose material it then rests on, beside one of its lessons, or about anything."), s.createSession)
-	edge.Register(api, talkers, get("get-session", "/v1/chat/sessions/{session}", "Read a session", "Without its messages. `answering` is there while an answer is being made."), s.getSession)
-	edge.Register(api, talkers, patch("rename-session", "/v1/chat/sessions/{session}", "Rename a session", "A title of your own."), s.renameSession)
-	edge.Register(api, talkers, remove("delete-session", "/v1/chat/sessions/{session}", "Delete a session", "With all of its messages. An answer that is being made ends."), s.deleteSession)
+	edge.Register(api, talkers, edge.Read("list-sessions", "/v1/chat/sessions", "List sessions", "One's own, newest first."), s.listSessions)
+	edge.Register(api, talkers, edge.Make("create-session", "/v1/chat/sessions", "Begin a session", "Beside a course, whose material it then rests on, beside one of its lessons, or about anything."), s.createSession)
+	edge.Register(api, talkers, edge.Read("get-session", "/v1/chat/sessions/{session}", "Read a session", "Without its messages. `answering` is there while an answer is being made."), s.getSession)
+	edge.Register(api, talkers, edge.Change("rename-session", "/v1/chat/sessions/{session}", "Rename a session", "A title of your own."), s.renameSession)
+	edge.Register(api, talkers, edge.Remove("delete-session", "/v1/chat/sessions/{session}", "Delete a session", "With all of its messages. An answer that is being made ends."), s.deleteSession)
 
-	edge.Register(api, talkers, get("list-messages", "/v1/chat/sessions/{session}/messages", "List messages", "Of all branches, oldest first; `parent` makes them a tree."), s.listMessages)
-	edge.RegisterStream(api, talkers, paid(post("send-message", "/v1/chat/sessions/{session}/messages", "Send a message", sending)), events, s.sendMessage)
-	edge.Register(api, talkers, get("get-message", "/v1/chat/sessions/{session}/messages/{message}", "Read a message", "With its citations and what it took."), s.getMessage)
-	edge.RegisterStream(api, talkers, get("follow-answer", "/v1/chat/sessions/{session}/stream", "Follow an answer", following), events, s.followAnswer)
-	edge.Register(api, talkers, remove("stop-answer", "/v1/chat/sessions/{session}/stream", "Stop the answer", "The one that is being made; what there is of it is kept. It is no error when there is none."), s.stopAnswer)
+	edge.Register(api, talkers, edge.Read("list-messages", "/v1/chat/sessions/{session}/messages", "List messages", "Of all branches, oldest first; `parent` makes them a tree."), s.listMessages)
+	edge.RegisterStream(api, talkers, paid(edge.Make("send-message", "/v1/chat/sessions/{session}/messages", "Send a message", sending)), events, s.sendMessage)
+	edge.Register(api, talkers, edge.Read("get-message", "/v1/chat/sessions/{session}/messages/{message}", "Read a message", "With its citations and what it took."), s.getMessage)
+	edge.RegisterStream(api, talkers, edge.Read("follow-answer", "/v1/chat/sessions/{session}/stream", "Follow an answer", following), events, s.followAnswer)
+	edge.Register(api, talkers, edge.Remove("stop-answer", "/v1/chat/sessions/{session}/stream", "Stop the answer", "The one that is being made; what there is of it is kept. It is no error when there is none."), s.stopAnswer)
 
-	edge.Register(api, talkers, get("list-checkpoints", "/v1/chat/sessions/{session}/checkpoints", "List checkpoints", "What each answer was made from, oldest first; `parent` is the one before it on its branch."), s.listCheckpoints)
-	edge.Register(api, talkers, get("get-checkpoint", "/v1/chat/sessions/{session}/checkpoints/{checkpoint}", "Read a checkpoint", "With the conversation as the model was shown it: the summary and the messages since."), s.getCheckpoint)
-	edge.RegisterStream(api, talkers, paid(post("replay-checkpoint", "/v1/chat/sessions/{session}/checkpoints/{checkpoint}/replays", "Answer again", "Makes another answer to the same question, with the task's version and the summary that the checkpoint names. It is a branch of its own; the events are those of send-message.")), events, s.replayCheckpoint)
-	edge.Register(api, talkers, post("fork-checkpoint", "/v1/chat/sessions/{session}/checkpoints/{checkpoint}/forks", "Fork a session", "A new session that begins with the conversation up to the checkpoint's answer."), s.forkCheckpoint)
+	edge.Register(api, talkers, edge.Read("list-checkpoints", "/v1/chat/sessions/{session}/checkpoints", "List checkpoints", "What each answer was made from, oldest first; `parent` is the one before it on its branch."), s.listCheckpoints)
+	edge.Register(api, talkers, edge.Read("get-checkpoint", "/v1/chat/sessions/{session}/checkpoints/{checkpoint}", "Read a checkpoint", "With the conversation as the model was shown it: the summary and the messages since."), s.getCheckpoint)
+	edge.RegisterStream(api, talkers, paid(edge.Make("replay-checkpoint", "/v1/chat/sessions/{session}/checkpoints/{checkpoint}/replays", "Answer again", "Makes another answer to the same question, with the task's version and the summary that the checkpoint names. It is a branch of its own; the events are those of send-message.")), events, s.replayCheckpoint)
+	edge.Register(api, talkers, edge.Make("fork-checkpoint", "/v1/chat/sessions/{session}/checkpoints/{checkpoint}/forks", "Fork a session", "A new session that begins with the conversation up to the checkpoint's answer."), s.forkCheckpoint)
 
-	edge.Register(api, talkers, get("list-tasks", "/v1/chat/tasks", "List tasks", "What the tutor can be asked to be: the built-in ones and the organisation's own, each in its newest version."), s.listTasks)
-	edge.Register(api, teachers, post("create-task", "/v1/chat/tasks", "Write a task", "Instructions under a name of the organisation's own. The same name again makes its next version; what was answered with an earlier one still says so."), s.createTask)
+	edge.Register(api, talkers, edge.Read("list-tasks", "/v1/chat/tasks", "List tasks", "What the tutor can be asked to be: the built-in ones and the organisation's own, each in its newest version."), s.listTasks)
+	edge.Register(api, teachers, edge.Make("create-task", "/v1/chat/tasks", "Write a task", "Instructions under a name of the organisation's own. The same name again makes its next version; what was answered with an earlier one still says so."), s.createTask)
 
-	edge.Register(api, people, get("list-memories", "/v1/chat/memories", "List what is remembered", "Of the person who asks, in one course or in all: what they asked about, and what they answered wrongly in quizzes."), s.listMemories)
-	edge.Register(api, people, remove("forget-all", "/v1/chat/memories", "Forget everything", "That is remembered of the person who asks, in one course."), s.forgetAll)
-	edge.Register(api, people, remove("forget", "/v1/chat/memories/{memory}", "Forget something", "That is remembered of the person who asks."), s.forget)
+	edge.Register(api, people, edge.Read("list-memories", "/v1/chat/memories", "List what is remembered", "Of the person who asks, in one course or in all: what they asked about, and what they answered wrongly in quizzes."), s.listMemories)
+	edge.Register(api, people, edge.Remove("forget-all", "/v1/chat/memories", "Forget everything", "That is remembered of the person who asks, in one course."), s.forgetAll)
+	edge.Register(api, people, edge.Remove("forget", "/v1/chat/memories/{memory}", "Forget something", "That is remembered of the person who asks."), s.forget)
 	s.compatible(api)
 	return api
 }
@@ -137,27 +137,6 @@ const (
 	following = "The events of the answer that the Last-Event-ID names, from behind it; without one, of the answer that is being made, from " +
 		"its beginning. Any instance can be asked. 204 when nothing will come any more, upon which an EventSource stops."
 )
-
-// operation is what all of them share.
-func operation(method, id, path, summary, description string, status int) huma.Operation {
-	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Description: description, DefaultStatus: status}
-}
-
-func get(id, path, summary, description string) huma.Operation {
-	return operation(http.MethodGet, id, path, summary, description, http.StatusOK)
-}
-
-func post(id, path, summary, description string) huma.Operation {
-	return operation(http.MethodPost, id, path, summary, description, http.StatusCreated)
-}
-
-func patch(id, path, summary, description string) huma.Operation {
-	return operation(http.MethodPatch, id, path, summary, description, http.StatusOK)
-}
-
-func remove(id, path, summary, description string) huma.Operation {
-	return operation(http.MethodDelete, id, path, summary, description, http.StatusNoContent)
-}
 
 // paid is for what a model is asked for.
 func paid(op huma.Operation) huma.Operation {
