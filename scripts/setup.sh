@@ -20,82 +20,58 @@ compgen -G '/usr/share/fonts/opentype/noto/NotoSansCJK*' >/dev/null || missing+=
 [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || missing+=(fonts-noto-color-emoji)
 [ "${1:-run}" = run ] || python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
-# The OpenAPI documents are held against the API by schemathesis, which Debian does
-# not have. Without a network its test is skipped, but for CI.
-contract_tools() {
-  local folder=.tools/schemathesis version=4.32.5
-  [ "${1:-run}" = test ] && [ ! -e "$folder/$version" ] || return 0
-  echo "Installing schemathesis $version …"
+# python_packages installs packages into a folder of their own, once a version.
+python_packages() { # folder, version, packages…
+  local folder=$1 version=$2
+  shift 2
+  [ ! -e "$folder/$version" ] || return 0
+  echo "Installing $* …"
   rm -rf "$folder"
-  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "schemathesis==$version"; then
-    touch "$folder/$version"
+  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "$@" && touch "$folder/$version"; then
     return 0
   fi
   rm -rf "$folder"
-  echo "schemathesis could not be installed." >&2
-  [ -z "${CI:-}" ]
+  echo "$1 could not be installed." >&2
+  return 1
 }
 
-# What the chat's speed is compared with. Without a network the comparison is left out.
-compared_with() {
-  local folder=.tools/fastapi versions=(fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 httptools==0.9.0 httpx==0.28.1)
-  [ "${1:-run}" = bench ] && [ ! -e "$folder/${versions[0]}" ] || return 0
-  echo "Installing ${versions[*]} …"
+# node_packages does the same for npm's.
+node_packages() { # folder, version, packages…
+  local folder=$1 version=$2
+  shift 2
+  [ ! -e "$folder/$version" ] || return 0
+  echo "Installing $* …"
   rm -rf "$folder"
-  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "${versions[@]}"; then
-    touch "$folder/${versions[0]}"
+  mkdir -p "$folder"
+  if npm install --prefix "$folder" --ignore-scripts --no-audit --no-fund --silent "$@" && touch "$folder/$version"; then
     return 0
   fi
   rm -rf "$folder"
-  echo "FastAPI could not be installed." >&2
+  echo "$1 could not be installed." >&2
+  return 1
 }
 
-# What a turn costs is shown beside LangGraph's Postgres checkpointer. Without a
-# network that figure is left out.
-langgraph() {
-  local folder=.tools/langgraph versions=(langgraph==1.2.22 langgraph-checkpoint-postgres==3.2.0 "psycopg[binary]==3.3.9")
-  [ "${1:-run}" = bench ] && [ ! -e "$folder/${versions[0]}" ] || return 0
-  echo "Installing ${versions[*]} …"
-  rm -rf "$folder"
-  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "${versions[@]}"; then
-    touch "$folder/${versions[0]}"
-    return 0
-  fi
-  rm -rf "$folder"
-  echo "LangGraph could not be installed." >&2
-}
-
-# OpenAI's own clients are run against the compatible endpoint: nobody else can say
-# what they take. As above without a network.
-openai_clients() {
-  local folder=.tools/openai python=3.54.0 node=7.57.0
-  [ "${1:-run}" = test ] || return 0
-  if [ ! -e "$folder/python/$python" ]; then
-    echo "Installing OpenAI's Python client $python …"
-    rm -rf "$folder/python"
-    if ! { python3 -m venv "$folder/python" && "$folder/python/bin/pip" install -q --disable-pip-version-check "openai==$python" && touch "$folder/python/$python"; }; then
-      rm -rf "$folder/python"
-      echo "OpenAI's Python client could not be installed." >&2
-      [ -z "${CI:-}" ] || return 1
-    fi
-  fi
-  if [ ! -e "$folder/node/$node" ]; then
-    echo "Installing OpenAI's Node client $node …"
-    rm -rf "$folder/node"
-    mkdir -p "$folder/node"
-    if ! { npm install --prefix "$folder/node" --ignore-scripts --no-audit --no-fund --silent "openai@$node" && touch "$folder/node/$node"; }; then
-      rm -rf "$folder/node"
-      echo "OpenAI's Node client could not be installed." >&2
-      [ -z "${CI:-}" ] || return 1
-    fi
-  fi
+# What tests and figures need and Debian does not have. Without a network the tests are
+# skipped, but for CI, and the figures left out.
+elsewhere() {
+  case ${1:-run} in
+    test)
+      # The OpenAPI documents are held against the API by schemathesis, and OpenAI's own
+      # clients are run against the compatible endpoint: nobody else can say what they take.
+      python_packages .tools/schemathesis 4.32.5 schemathesis==4.32.5 || [ -z "${CI:-}" ]
+      python_packages .tools/openai/python 3.54.0 openai==3.54.0 || [ -z "${CI:-}" ]
+      node_packages .tools/openai/node 7.57.0 openai@7.57.0 || [ -z "${CI:-}" ]
+      ;;
+    bench)
+      # What the chat's speed, and what a turn costs, are shown beside.
+      python_packages .tools/fastapi fastapi==0.165.0 fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 httptools==0.9.0 httpx==0.28.1 || true
+      python_packages .tools/langgraph langgraph==1.2.22 langgraph==1.2.22 langgraph-checkpoint-postgres==3.2.0 "psycopg[binary]==3.3.9" || true
+      ;;
+  esac
 }
 
 if [ ${#missing[@]} -eq 0 ]; then
-  contract_tools "$@"
-  openai_clients "$@"
-  compared_with "$@"
-  langgraph "$@"
+  elsewhere "$@"
   exit
 fi
 
@@ -119,7 +95,4 @@ if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common 
 fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-contract_tools "$@"
-openai_clients "$@"
-compared_with "$@"
-langgraph "$@"
+elsewhere "$@"
