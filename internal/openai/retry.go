@@ -106,9 +106,9 @@ func (s *Server) faultOf(ctx context.Context, err error) error {
 	case api.Code == "insufficient_quota":
 		return fault.Wrap(fault.Exhausted, said, "The account of the language model has no credit left.")
 	case api.StatusCode == http.StatusUnauthorized, api.StatusCode == http.StatusForbidden:
-		return fault.Wrap(fault.Invalid, said, "The language model refused the API key. Check OPENAI_API_KEY.")
+		return fault.Wrap(fault.Invalid, said, "The server at %s refused the API key. Check OPENAI_API_KEY, or BACKUP_API_KEY when it is the backup.", s.host)
 	case api.StatusCode == http.StatusNotFound:
-		return fault.Wrap(fault.Invalid, said, "The server at %s has no such model. Check OPENAI_MODEL and OPENAI_BASE_URL.", s.host)
+		return fault.Wrap(fault.Invalid, said, "The server at %s has no such model. Check OPENAI_MODEL and OPENAI_BASE_URL, or BACKUP_MODEL and BACKUP_BASE_URL when it is the backup.", s.host)
 	case api.Code == "context_length_exceeded":
 		return fault.Wrap(fault.Invalid, said, "There is more text than the language model can take in.")
 	case api.StatusCode == http.StatusTooManyRequests:
