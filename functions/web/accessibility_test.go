@@ -53,8 +53,9 @@ func TestAxeFindsNothing(t *testing.T) {
 	api.others = others()
 	api.chat.talked()
 	working, api := startSite(t)
-	api.chat.pace = make(chan struct{}) // nothing of an answer comes
-	t.Cleanup(func() { close(api.chat.pace) })
+	pace := make(chan struct{}) // nothing of an answer comes
+	api.chat.pace = pace
+	t.Cleanup(func() { close(pace) })
 	empty, api := startSite(t)
 	api.course, api.jobs = course.Course{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}, nil
 	for _, width := range []int64{390, 1440} {
