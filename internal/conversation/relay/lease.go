@@ -89,7 +89,7 @@ func (r *Relay) keeper() {
 		renew := time.Since(r.confirmed) >= r.o.Lease/3
 		r.mu.Unlock()
 		if audit := time.Since(audited) >= r.o.Lease; busy || renew || audit {
-			_ = r.alone(context.Background(), func(ctx context.Context) error {
+			_ = r.ahead(context.Background(), func(ctx context.Context) error {
 				if err := r.beat(ctx, renew); err != nil || !audit { // when it fails the next comes soon
 					return err
 				}
@@ -224,7 +224,7 @@ func (r *Relay) Close(ctx context.Context) error {
 	if !known {
 		return nil
 	}
-	return r.alone(ctx, func(ctx context.Context) error {
+	return r.ahead(ctx, func(ctx context.Context) error {
 		_, err := r.o.DB.Exec(ctx, `DELETE FROM producers WHERE producer_id = $1`, r.id)
 		return postgres.Fault(err)
 	})

@@ -83,6 +83,7 @@ type Relay struct {
 	o    Options
 	id   string
 	lane chan struct{} // who has it in hand may use the second connection
+	door chan struct{} // and who has this one, ask for it; what keeps this process alive need not
 
 	waiting atomic.Int64 // bytes that are not in the log yet, of all answers
 	stopped chan struct{}
@@ -96,6 +97,7 @@ type Relay struct {
 	writing   bool               // the goroutine is there; so with the next two
 	keeping   bool
 	polling   bool
+	taken     time.Time     // the writer's: when it last took all that was there
 	more      chan struct{} // tells the writer that something is urgent
 	look      chan struct{} // tells the poller that somebody new reads
 	confirmed time.Time     // when this process last said that it lives
@@ -115,7 +117,7 @@ func New(o Options) *Relay {
 		}
 	}
 	return &Relay{
-		o: o, id: id.New(id.Producer), lane: make(chan struct{}, 1), stopped: make(chan struct{}),
+		o: o, id: id.New(id.Producer), lane: make(chan struct{}, 1), door: make(chan struct{}, 1), stopped: make(chan struct{}),
 		lives: map[Answer]*Live{}, watched: map[Answer]*answer{}, claimed: map[Answer]*answer{},
 		more: make(chan struct{}, 1), look: make(chan struct{}, 1),
 	}
@@ -123,22 +125,40 @@ func New(o Options) *Relay {
 
 var errClosed = fault.New(fault.Unavailable, "The server is going down. Try again in a moment.")
 
-// alone runs fn with the second connection. Its ctx is not that of who asks, which
-// stands for their organisation: it only ends with it.
+// alone runs fn with the second connection, when it is their turn who ask. They wait
+// before a door, one behind the other, so that a thousand who come at once are not in
+// the way of ahead.
 func (r *Relay) alone(ctx context.Context, fn func(ctx context.Context) error) error {
+	select {
+	case r.door <- struct{}{}:
+	case <-ctx.Done():
+		return postgres.Fault(ctx.Err())
+	}
+	defer func() { <-r.door }()
+	return r.ahead(ctx, fn)
+}
+
+// ahead is alone for what cannot wait, such as saying that this process lives: it
+// waits for one other at most. The ctx of fn is not that of who asks, which stands for
+// their organisation: it only ends with it.
+func (r *Relay) ahead(ctx context.Context, fn func(ctx context.Context) error) error {
 	select {
 	case r.lane <- struct{}{}:
 	case <-ctx.Done():
 		return postgres.Fault(ctx.Err())
 	}
 	defer func() { <-r.lane }()
-	own, cancel := context.WithTimeout(context.Background(), patience)
+	own, cancel := context.WithTimeout(context.Background(), errand)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 	return postgres.Fault(fn(own))
 }
 
-// patience is how long one exchange with the database may take.
+// errand is how long an exchange in the lane may take: one that hangs must not outlast
+// the lease, which is renewed when a third of it has passed, and in the same lane.
+const errand = 3 * time.Second
+
+// patience is how long the log may take to be written once.
 const patience = 5 * time.Second
 
 func notify(c chan struct{}) {

@@ -38,11 +38,10 @@ func (r *Relay) enqueue(l *Live, urgent bool) {
 // write logs what there is until there is nothing more. What is not urgent goes
 // together, Flush apart.
 func (r *Relay) write() {
-	var last time.Time // when all that was there was last taken
 	w := writer{r: r}
 	for {
 		now := time.Now()
-		due := now.Sub(last) >= r.o.Flush
+		due := now.Sub(r.taken) >= r.o.Flush
 		b, all, idle := r.take(due)
 		if idle {
 			return
@@ -51,12 +50,12 @@ func (r *Relay) write() {
 			w.log(b)
 		}
 		if due && all {
-			last = now
+			r.taken = now
 		}
 		if len(b.parts) == 0 && !due {
 			select {
 			case <-r.more:
-			case <-time.After(r.o.Flush - time.Since(last)):
+			case <-time.After(r.o.Flush - time.Since(r.taken)):
 			}
 		}
 	}
