@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"time"
 )
 
 // answer is what this process knows of an answer's log: kept once, for all who read
@@ -16,7 +17,8 @@ type answer struct {
 	total   int64  // events that it has had, when it is over
 	readers []*reader
 
-	looked bool // the poller's: whether it was asked about at all
+	looked  bool      // the poller's: whether it was asked about at all,
+	doubted time.Time // and since when its process seems dead
 }
 
 // end is where an event ends in the text, and its kind.

@@ -213,6 +213,60 @@ func TestAppendUnderWay(t *testing.T) {
 	}
 }
 
+// After a moment in which nobody reached the database every process seems dead: who
+// reads an answer waits for what lives to say so.
+func TestALateLease(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.aged(t)
+	here := h.relay(t, relay.Options{Lease: time.Minute})
+	h.exec(t, `INSERT INTO producers VALUES ('prd_late', now() - interval '1 second')`)
+	a := h.row(t, "prd_late")
+	var seen transcript
+	ended := make(chan error, 1)
+	go func() { ended <- here.Follow(t.Context(), a, 0, seen.give) }()
+	time.Sleep(500 * time.Millisecond)
+	h.exec(t, `UPDATE producers SET alive_until = now() + interval '1 minute' WHERE producer_id = 'prd_late'`)
+	h.exec(t, `INSERT INTO stream_events VALUES ($1, 1, $2, 'delta', '{"text":"One."}')`, a.Message, a.Organization)
+	h.exec(t, `UPDATE messages SET state = 'complete', content = 'One.', events = 1, finished_at = now() WHERE message_id = $1`, a.Message)
+	if err := <-ended; err != nil || seen.text(t) != "One." {
+		t.Errorf("%v, %q", err, seen.text(t))
+	}
+}
+
+// A process that hands its answers over lets an append end first that the database has
+// begun: who goes on with the answer begins behind it.
+func TestHandOverWaitsForAppends(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	old, next := h.relay(t, relay.Options{Lease: time.Hour}), h.relay(t, relay.Options{})
+	a := h.answer(t, old)
+	live := old.Begin(a, 0, make(causes, 1).cancel)
+	must(t, live.Text("One, "))
+	_, err := live.Flush(t.Context())
+	must(t, err)
+	live.End() // as who makes it does when its context ends
+	tx, err := h.db.BeginTx(t.Context(), pgx.TxOptions{})
+	must(t, err)
+	_, err = tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock_shared(hashtextextended('producer ' || $1, 0))`, relay.ID(old))
+	must(t, err)
+	_, err = tx.Exec(t.Context(), `INSERT INTO stream_events VALUES ($1, 2, 'org_local', 'delta', '{"text":"two"}')`, a.Message)
+	must(t, err)
+	handed := make(chan error, 1)
+	go func() { handed <- old.HandOver(t.Context()) }()
+	time.Sleep(300 * time.Millisecond)
+	if len(handed) > 0 {
+		t.Error("not waited for")
+	}
+	must(t, tx.Commit(t.Context()))
+	must(t, <-handed)
+	n, text, won, err := next.Claim(t.Context(), a)
+	if n != 2 || text != "One, two" || !won || err != nil {
+		t.Errorf("%d, %q, %t, %v", n, text, won, err)
+	}
+	next.Begin(a, n, make(causes, 1).cancel).End()
+}
+
 // F25: a batch whose end was not heard of is written again, once.
 func TestOutcomeUnknown(t *testing.T) {
 	t.Parallel()

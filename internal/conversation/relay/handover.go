@@ -116,12 +116,15 @@ func (r *Relay) HandOver(ctx context.Context) error {
 		return err // what is not in the log must not be gone on with
 	}
 	crash.Point("relay.handing-over")
-	err := r.alone(ctx, func(ctx context.Context) error {
-		_, err := r.o.DB.Exec(ctx, `
+	err := r.ahead(ctx, func(ctx context.Context) error {
+		b := &pgx.Batch{}
+		// An answer that has been ended here does not wait for what is being logged of it.
+		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('producer ' || $1, 0))`, r.id)
+		b.Queue(`
 			UPDATE messages
 			SET producer_id = NULL, handed_over_at = now()
 			WHERE producer_id = $1 AND state = 'streaming'`, r.id)
-		return err
+		return r.o.DB.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,11 @@ const (
 	mostAnswers = 500 // that are looked up at once
 )
 
+// doubt is a fraction of a lease, for which a process seems dead before its answers are
+// ended: when nobody could reach the database, or it stood still, all leases are over,
+// and those who live need a moment to say so.
+const doubt = 6
+
 // poller reads the answers of other processes for all who follow them here, while
 // there are any.
 func (r *Relay) poller() {
@@ -89,6 +94,11 @@ func (r *Relay) poll(watched map[Answer]*answer) (more bool, err error) {
 			for i, a := range some {
 				w, s := watched[a], states[i]
 				w.looked = true
+				if !s.dead {
+					w.doubted = time.Time{}
+				} else if w.doubted.IsZero() {
+					w.doubted = time.Now()
+				}
 				if len(s.news) > 0 {
 					w.add(s.news)
 				}
@@ -101,9 +111,9 @@ func (r *Relay) poll(watched map[Answer]*answer) (more bool, err error) {
 					r.unwatch(a, w, ErrGone, s.events)
 				case s.ended:
 					r.unwatch(a, w, errEnded, s.events)
-				case s.dead:
+				case s.dead && time.Since(w.doubted) >= r.o.Lease/doubt:
 					stranded[s.producer] = append(stranded[s.producer], a)
-				case s.free:
+				case s.free && !s.dead:
 					r.unwatch(a, w, ErrHandedOver, 0)
 				}
 			}
