@@ -82,13 +82,15 @@ func (m *making) compose(ctx context.Context) (err error) {
 		}
 	}()
 	if m.takenUp {
-		if err := m.t.persist(ctx, func() error { return m.recall(ctx) }); err != nil {
+		if err := m.t.persist(ctx, m.recall); err != nil {
 			return err
 		}
 	}
 	m.outcome.PromptVersion = promptVersion(m.turn.Task)
 	m.outcome.Model = m.t.p.Model.Name()
-	if m.ground, err = m.t.gather(ctx, m.turn.who, m.turn, m.scan.citations); err != nil {
+	reading, done := context.WithTimeout(ctx, gathering)
+	defer done()
+	if m.ground, err = m.t.gather(reading, m.turn.who, m.turn, m.scan.citations); err != nil {
 		return err
 	}
 	m.scan.resolve = m.ground.resolve

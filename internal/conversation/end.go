@@ -11,8 +11,11 @@ import (
 	"lectern.dev/lectern/internal/llm"
 )
 
-// persistence is how long the end of an answer waits for a database that is down.
-const persistence = 2 * time.Minute
+const (
+	persistence = 2 * time.Minute  // that the end of an answer waits for a database that is down
+	oneTry      = 10 * time.Second // of which this is one try: a connection can break without anybody hearing of it
+	gathering   = 30 * time.Second // in which is read what an answer rests on
+)
 
 // end says how an answer ended, and stores it: no reader is told before. It gives nil
 // when that is not this process's to say any more, or the database stayed away; then
@@ -42,7 +45,7 @@ func (m *making) end(ctx context.Context, err error) (*Message, error) {
 	var stored Message
 	var kept error
 	if o.Events, kept = m.live.Flush(ctx); kept == nil {
-		kept = m.t.persist(ctx, func() (err error) {
+		kept = m.t.persist(ctx, func(ctx context.Context) (err error) {
 			stored, err = finish(ctx, m.t.p.DB, m.turn, *o)
 			return err
 		})
@@ -68,9 +71,9 @@ func problemOf(cause, err error) string {
 }
 
 // persist does something again while the database is away, as long as ctx and this process allow.
-func (t *Tutor) persist(ctx context.Context, do func() error) error {
+func (t *Tutor) persist(ctx context.Context, do func(ctx context.Context) error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		err := do()
+		err := t.try(ctx, do)
 		if !fault.Is(err, fault.Unavailable) || errors.Is(err, relay.ErrLost) || errors.Is(err, relay.ErrHandedOver) {
 			return err
 		}
@@ -84,9 +87,18 @@ func (t *Tutor) persist(ctx context.Context, do func() error) error {
 	}
 }
 
+// try does something within the time of one try.
+func (t *Tutor) try(ctx context.Context, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, t.oneTry)
+	defer cancel()
+	return do(ctx)
+}
+
 // remember keeps what is worth it for later conversations, and sums the branch up when
 // it has become long. Nothing of it holds an answer up or breaks one.
 func (m *making) remember(ctx context.Context, stored Message) {
+	ctx, cancel := context.WithTimeout(ctx, m.t.oneTry) // no summary's: that takes its own
+	defer cancel()
 	turn := m.turn
 	db, who, course := m.t.p.DB, turn.who, turn.Session.CourseID
 	var err error

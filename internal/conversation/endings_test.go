@@ -219,10 +219,17 @@ type flaky struct {
 	postgres.Beginner
 	mu   sync.Mutex
 	away int // statements that fail
+	hung int // statements that nobody hears of any more
 }
 
 func (f *flaky) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	f.mu.Lock()
+	if f.hung > 0 && strings.Contains(sql, "UPDATE messages") {
+		f.hung--
+		f.mu.Unlock()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	defer f.mu.Unlock()
 	if f.away > 0 && strings.Contains(sql, "UPDATE messages") {
 		f.away--
@@ -235,13 +242,13 @@ func (f *flaky) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, e
 func TestTheEndIsStoredLater(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, says(nil, "Water ", "boils."))
-	f := &flaky{Beginner: d.db, away: 3}
-	d.tutor.p.DB = f
+	f := &flaky{Beginner: d.db, away: 3, hung: 1}
+	d.tutor.p.DB, d.tutor.oneTry = f, time.Second
 	s := d.on(t, ann, NewSession{})
 	if h := d.ask(t, ann, s.ID, Prompt{Content: "Does it?"}); h.message().State != Complete || h.text != "Water boils." {
 		t.Errorf("%s: %q", h.message().State, h.text)
 	}
-	if f.away != 0 {
+	if f.away+f.hung != 0 {
 		t.Error("the end was stored at once")
 	}
 }

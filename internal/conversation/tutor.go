@@ -35,6 +35,7 @@ type Limits struct {
 type Tutor struct {
 	p         Parts
 	limit     time.Duration // of an answer
+	oneTry    time.Duration // to store its end
 	summaries summarizer
 
 	mu       sync.Mutex
@@ -51,7 +52,7 @@ func New(p Parts) *Tutor {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Tutor{p: p, limit: hardLimit, making: map[relay.Answer]*making{}, ended: map[relay.Answer]*Message{}, gone: make(chan struct{})}
+	return &Tutor{p: p, limit: hardLimit, oneTry: oneTry, making: map[relay.Answer]*making{}, ended: map[relay.Answer]*Message{}, gone: make(chan struct{})}
 }
 
 // Report is what is said of one turn, for operators.
