@@ -13,20 +13,27 @@ import (
 )
 
 // Build makes the production handler; every wrong setting is reported at once.
+//
+// Answers are made without a request, once who asked has gone: the process needs its
+// CPU then as well. On Cloud Run that is instance-based billing, cpu_idle = false; with
+// CPU during requests alone, an answer whose last reader has gone stands still, and the
+// next reader finds it interrupted.
 func Build(ctx context.Context) (http.Handler, error) {
 	var c Config
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
 	db, err1 := c.Database.Open(ctx, postgres.Options{})
-	// What is of all organisations together: the log of answers, for which two connections
-	// are enough whatever the number of streams, and who asks how often.
-	system, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System, MaxConns: 3})
-	tokens, err3 := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
-	hasher, err4 := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
-	ledger, err5 := c.Budget.Open(db)
-	figures, err6 := c.Telemetry.Open(ctx, "chat")
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, c.Limits.check()); err != nil {
+	// What is of all organisations together: who asks how often, and the log of answers, for
+	// which two connections are enough whatever the number of streams. They are its own:
+	// a crowd that asks must not keep a process from saying that its answers go on.
+	system, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System, MaxConns: 2})
+	log, err3 := c.Database.Open(ctx, postgres.Options{Role: postgres.System, MaxConns: 2})
+	tokens, err4 := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
+	hasher, err5 := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
+	ledger, err6 := c.Budget.Open(db)
+	figures, err7 := c.Telemetry.Open(ctx, "chat")
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, c.Limits.check()); err != nil {
 		return nil, err
 	}
 	model, err := NewModel(c.Models, ledger)
@@ -34,7 +41,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	return New(Deps{
-		DB: db, System: system, Relay: relay.New(relay.Options{DB: system}), Model: model, Afford: ledger.Afford,
+		DB: db, System: system, Relay: relay.New(relay.Options{DB: log}), Model: model, Afford: ledger.Afford,
 		Limits: c.Limits, Telemetry: Telemetry(figures),
 		Gate: access.New(db, tokens, hasher), TrustedOrigins: c.TrustedOrigins, Front: c.Front,
 	}), nil
