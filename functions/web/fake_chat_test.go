@@ -143,7 +143,14 @@ func (f *fakeAPI) chatHandler() http.Handler {
 	}))
 	mux.HandleFunc("GET /v1/chat/tasks", f.needing("learner", func(*http.Request) (any, error) { return list[task]{Items: c.tasks}, nil }))
 	mux.HandleFunc("GET /v1/chat/memories", f.needing("learner", func(*http.Request) (any, error) { return list[memory]{Items: c.memories}, nil }))
-	mux.HandleFunc("DELETE /v1/chat/memories", f.needing("learner", func(*http.Request) (any, error) { c.memories = nil; return nil, nil }))
+	mux.HandleFunc("DELETE /v1/chat/memories", f.needing("learner", func(r *http.Request) (any, error) {
+		id := r.FormValue("course")
+		if id == "" {
+			return nil, fault.New(fault.Invalid, "Name the course whose memories are to be forgotten.")
+		}
+		c.memories = slices.DeleteFunc(slices.Clone(c.memories), func(m memory) bool { return m.Course == id })
+		return nil, nil
+	}))
 	mux.HandleFunc("DELETE /v1/chat/memories/{memory}", f.needing("learner", func(r *http.Request) (any, error) {
 		c.memories = slices.DeleteFunc(slices.Clone(c.memories), func(m memory) bool { return m.ID == r.PathValue("memory") })
 		return nil, nil

@@ -108,13 +108,26 @@ func (s *site) forget(r *http.Request) (string, error) {
 	return forgottenOn(r) + "?done=forgotten", there(err)
 }
 
+// forgetAll forgets a course's memories or, from the page of all, every course's: the
+// API forgets those of one course at a time.
 func (s *site) forgetAll(r *http.Request) (string, error) {
-	course := url.Values{}
-	if id := r.PostFormValue("course"); id != "" {
-		course.Set("course", id)
+	courses := map[string]bool{r.PostFormValue("course"): true}
+	if courses[""] {
+		memories, err := s.chat(r).memories(r.Context(), "")
+		if err != nil {
+			return "", err
+		}
+		clear(courses)
+		for _, one := range memories {
+			courses[one.Course] = true
+		}
 	}
-	_, err := s.chat(r).write(r.Context(), http.MethodDelete, "/v1/chat/memories?"+course.Encode(), "", nil)
-	return forgottenOn(r) + "?done=all-forgotten", err
+	for id := range courses {
+		if _, err := s.chat(r).write(r.Context(), http.MethodDelete, "/v1/chat/memories?"+url.Values{"course": {id}}.Encode(), "", nil); err != nil {
+			return "", err
+		}
+	}
+	return forgottenOn(r) + "?done=all-forgotten", nil
 }
 
 // forgottenOn is the page on which the button was pressed: a course's, or that of all.
