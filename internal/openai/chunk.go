@@ -29,11 +29,11 @@ func (c *chunk) parse(data string) error {
 		valid = func(s string) bool { return json.Valid([]byte(s)) }
 	}
 	if !valid(data) {
-		return fmt.Errorf("no JSON: %s", short(data))
+		return fmt.Errorf("no JSON: %s", beginning(data))
 	}
 	top := gjson.Parse(data)
 	if !top.IsObject() {
-		return fmt.Errorf("no object: %s", short(data))
+		return fmt.Errorf("no object: %s", beginning(data))
 	}
 	top.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
@@ -56,6 +56,11 @@ func (c *chunk) parse(data string) error {
 		return true
 	})
 	return nil
+}
+
+// beginning tells a log what came, and nothing of an answer's words.
+func beginning(data string) string {
+	return fmt.Sprintf("%d bytes, beginning with %.12q", len(data), data)
 }
 
 func (c *chunk) choice(choice gjson.Result) {

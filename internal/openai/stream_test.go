@@ -216,6 +216,17 @@ func TestStrangeStreams(t *testing.T) {
 	}
 }
 
+// What an answer says stands in no error, and so in no log.
+func TestErrorsQuoteNoAnswer(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{strings.TrimSuffix(chunkOf(`{"content":"a secret"}`), "}\n\n") + "\n\n", `data: ["content","a secret"]` + "\n\n"} {
+		h := listen(t.Context(), over(t, text(hi+broken+stop+done)))
+		if h.err == nil || strings.Contains(h.err.Error(), "secret") {
+			t.Errorf("%v", h.err)
+		}
+	}
+}
+
 // However a stream is made, and however its bytes come, the same is heard, and the
 // truth is told about its end.
 func FuzzStream(f *testing.F) {
