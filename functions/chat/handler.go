@@ -59,8 +59,11 @@ func newServer(d Deps) *server {
 // report is what happens when a turn is over: its tokens are counted, and it is told.
 func (s *server) report(ctx context.Context, r conversation.Report) {
 	s.guard.spent(ctx, r.Usage)
-	if errors.Is(r.Error, relay.ErrHandedOver) { // as it should be: another process tells its end
+	switch {
+	case errors.Is(r.Error, relay.ErrHandedOver): // as it should be: another process tells its end
 		r.State, r.Error = handedOver, nil
+	case r.State == conversation.Stopped: // as somebody wished
+		r.Error = nil
 	}
 	s.observer.turn(ctx, r)
 }
@@ -109,7 +112,7 @@ func (s *server) api() *edge.API {
 	edge.Register(api, talkers, edge.Read("list-tasks", "/v1/chat/tasks", "List tasks", "What the tutor can be asked to be: the built-in ones and the organisation's own, each in its newest version."), s.listTasks)
 	edge.Register(api, teachers, edge.Make("create-task", "/v1/chat/tasks", "Write a task", "Instructions under a name of the organisation's own. The same name again makes its next version; what was answered with an earlier one still says so."), s.createTask)
 
-	edge.Register(api, people, edge.Read("list-memories", "/v1/chat/memories", "List what is remembered", "Of the person who asks, in one course or in all: what they asked about, and what they answered wrongly in quizzes."), s.listMemories)
+	edge.Register(api, people, edge.Read("list-memories", "/v1/chat/memories", "List what is remembered", "Of the person who asks, in one course or in all: what they asked about, and what they answered wrongly in quizzes. Nothing is remembered of an API credential, behind which there may be many, so none can ask."), s.listMemories)
 	edge.Register(api, people, edge.Remove("forget-all", "/v1/chat/memories", "Forget everything", "That is remembered of the person who asks, in one course."), s.forgetAll)
 	edge.Register(api, people, edge.Remove("forget", "/v1/chat/memories/{memory}", "Forget something", "That is remembered of the person who asks."), s.forget)
 	s.compatible(api)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -171,6 +172,10 @@ func TestStop(t *testing.T) {
 		t.Errorf("%+v", rest)
 	}
 	r.do("DELETE", at+"/stream", nil).want(204) // there is none any more
+	eventually(t, func() bool { return len(lines.of(ses)) == 1 })
+	if told := lines.of(ses)[0]; told.Level != slog.LevelInfo {
+		t.Errorf("what a person wished is told as %s", told.Level)
+	}
 }
 
 // F50: five tabs, each of which sends at once: one is answered, the others are told

@@ -111,6 +111,27 @@ func TestStreamEndsCleanlyOnDrain(t *testing.T) {
 	}
 }
 
+// Readers that a drain sends elsewhere are not logged as failures.
+func TestADrainIsNoFailureOfAStream(t *testing.T) {
+	t.Parallel()
+	for _, drained := range []bool{true, false} {
+		draining, drain := context.WithCancel(t.Context())
+		defer drain()
+		told := new(request)
+		ctx := context.WithValue(context.WithValue(t.Context(), drainKey{}, draining), requestKey{}, told)
+		Stream(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx), func(ctx context.Context, _ func(Message) error) error {
+			if drained {
+				drain()
+				<-ctx.Done()
+			}
+			return fault.New(fault.Unavailable, "The log cannot be read.")
+		})
+		if (told.err == nil) != drained {
+			t.Errorf("drained %v: %v", drained, told.err)
+		}
+	}
+}
+
 func TestLazyRetriesFailureAndKeepsSuccess(t *testing.T) {
 	t.Parallel()
 	builds := 0

@@ -55,7 +55,7 @@ func Stream(w http.ResponseWriter, r *http.Request, produce func(ctx context.Con
 		}
 		return s.send(m)
 	})
-	if err != nil && r.Context().Err() == nil && s.broken() == nil {
+	if err != nil && ctx.Err() == nil && s.broken() == nil { // a reader that went, or that a drain sent elsewhere, is no failure
 		Failed(ctx, err)
 	}
 }
