@@ -62,6 +62,9 @@ func inOpenAIsWords(p *edge.Problem, h http.Header) (status int, body any) {
 		kind = kindsOfError[http.StatusInternalServerError]
 	}
 	e := apiErrorBody{Message: messageOf(p), Type: kind.kind}
+	if status == http.StatusUnauthorized { // "sign in" helps no client
+		e.Message = "The API key is missing, or not valid any more. Send an API credential, <auth_id>.<secret>, as the key."
+	}
 	if len(p.Errors) > 0 {
 		switch location := strings.TrimPrefix(p.Errors[0].Location, "body."); {
 		case location == answeringField: // the answer may be done when the client comes again

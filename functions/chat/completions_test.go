@@ -410,7 +410,8 @@ func TestModelList(t *testing.T) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
-	if w := call(h, "GET", "/v1/models", "", "Authorization", "Bearer bad"); w.Code != 401 || *strict[apiError](t, w.Body.String()).Error.Code != "invalid_api_key" {
+	if w := call(h, "GET", "/v1/models", "", "Authorization", "Bearer bad"); w.Code != 401 || *strict[apiError](t, w.Body.String()).Error.Code != "invalid_api_key" ||
+		!strings.Contains(w.Body.String(), "Send an API credential") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

@@ -115,6 +115,12 @@ func ensureTasks(ctx context.Context, q postgres.Querier, organization string) e
 	return postgres.Fault(q.SendBatch(ctx, b).Close())
 }
 
+// noTask says that there is no task of a name; "": that the session's is gone.
 func noTask(name string) error {
-	return wrong("task", "names none that there is: %q", name)
+	e := fault.New(fault.Invalid, "There is no task %q. GET /v1/chat/tasks lists those that there are.", name)
+	if name == "" {
+		e.Message = "The session's task is not there any more. Name one of those that GET /v1/chat/tasks lists."
+	}
+	e.Fields = []fault.Field{{Location: "body.task", Message: "no such task"}}
+	return e
 }

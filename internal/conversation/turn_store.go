@@ -105,7 +105,7 @@ func (o opened) refusal(in Prompt, limits Limits) error {
 	case "unanswered":
 		return wrong("parent", "names a question; a message follows an answer. To put a question otherwise, name the parent of the first one")
 	case "task":
-		return noTask(cmp.Or(in.Task, "the session's"))
+		return noTask(in.Task)
 	case "yours":
 		return fault.New(fault.Exhausted,
 			"You already have %d answers being made, as many as one person may have at once. Wait until one is done, or stop it.", limits.AnswersPerUser)
