@@ -153,6 +153,7 @@ func RegisterStream[I any](a *API, need Policy, op huma.Operation, events map[st
 			Stream(w, r.WithContext(ctx), produce)
 		}}, nil
 	})
+	allowNull(a.OpenAPI(), op)
 }
 
 // eventSchema describes a stream as the list of its events.

@@ -128,11 +128,20 @@ func checkQuery(ctx context.Context, u *url.URL, declared []*huma.Param) error {
 	return nil
 }
 
-// checkHeader refuses a header that is there twice: one of them would be hidden.
+// checkHeader refuses a header that is there twice, since one of them would be hidden,
+// and one that its schema does not allow.
 func checkHeader(ctx context.Context, h http.Header, declared []*huma.Param) error {
 	for _, p := range declared {
-		if p.In == "header" && len(h.Values(p.Name)) > 1 {
+		if p.In != "header" {
+			continue
+		}
+		values := h.Values(p.Name)
+		if len(values) > 1 {
 			return foreignProblem(ctx, http.StatusUnprocessableEntity, "A header of the request is there more than once.", &huma.ErrorDetail{Location: "header." + p.Name, Message: "expected one value"})
+		}
+		if most := p.Schema.MaxLength; most != nil && len(values) == 1 && len(values[0]) > *most {
+			return foreignProblem(ctx, http.StatusUnprocessableEntity, "A header of the request is too long.",
+				&huma.ErrorDetail{Location: "header." + p.Name, Message: fmt.Sprintf("expected length <= %d", *most)})
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func foreign(handler func(w http.ResponseWriter, r *http.Request, in *theirs) er
 	api := NewAPI("x", "x", d)
 	RegisterForeign(api, Policy{Role: "learner"}, huma.Operation{
 		OperationID: "say", Method: http.MethodPost, Path: "/their/words",
-		Parameters: []*huma.Param{{Name: "X-Session", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}},
+		Parameters: []*huma.Param{{Name: "X-Session", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(8)}}},
 	}, Foreign{Dialect: inTheirWords, Long: long}, handler)
 	RegisterForeign(api, Policy{Role: "learner"}, huma.Operation{
 		OperationID: "get", Method: http.MethodGet, Path: "/their/{thing}/x",
@@ -122,6 +122,7 @@ func TestForeignErrors(t *testing.T) {
 		"UTF-16":          {body: good, header: []string{"Content-Type", "application/json; charset=utf-16"}, status: 415},
 		"a query":         {path: "/their/words?a=b", body: good, status: 400, where: "query.a"},
 		"a broken query":  {path: "/their/words?%zz", body: good, status: 400},
+		"a long header":   {body: good, header: []string{"X-Session", "nine long"}, status: 400, where: "header.X-Session"},
 		"a mistake":       {body: `{"word":"mistake"}`, status: 500},
 		"a panic":         {body: `{"word":"panic"}`, status: 500},
 		"later":           {body: `{"word":"later"}`, status: 503},
