@@ -225,8 +225,19 @@ func TestALateLease(t *testing.T) {
 	var seen transcript
 	ended := make(chan error, 1)
 	go func() { ended <- here.Follow(t.Context(), a, 0, seen.give) }()
+	swept := make(chan relay.Swept, 1)
+	go func() {
+		s, err := relay.Sweep(t.Context(), h.db)
+		if err != nil {
+			t.Error(err)
+		}
+		swept <- s
+	}()
 	time.Sleep(500 * time.Millisecond)
 	h.exec(t, `UPDATE producers SET alive_until = now() + interval '1 minute' WHERE producer_id = 'prd_late'`)
+	if s := <-swept; s.Interrupted != 0 {
+		t.Errorf("swept: %+v", s)
+	}
 	h.exec(t, `INSERT INTO stream_events VALUES ($1, 1, $2, 'delta', '{"text":"One."}')`, a.Message, a.Organization)
 	h.exec(t, `UPDATE messages SET state = 'complete', content = 'One.', events = 1, finished_at = now() WHERE message_id = $1`, a.Message)
 	if err := <-ended; err != nil || seen.text(t) != "One." {

@@ -56,8 +56,13 @@ func sweepAnswersOfDead(ctx context.Context, db postgres.Beginner) (int, error) 
 		left[producer] = append(left[producer], a)
 		return nil
 	})
-	if err != nil {
+	if err != nil || len(left) == 0 {
 		return 0, err
+	}
+	select { // see doubt
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
 	n := 0
 	var errs []error
