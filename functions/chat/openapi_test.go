@@ -36,6 +36,9 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 		if need["role"] == "" {
 			t.Errorf("%s is for %v", o.OperationID, need)
 		}
+		if ok := o.Responses["200"]; ok != nil && ok.Content["text/event-stream"] != nil && o.Responses["201"] != nil {
+			t.Errorf("%s streams, and is said to answer 201, too", o.OperationID)
+		}
 		keyed := slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" })
 		if o.Method != "GET" && !keyed && !slices.Contains(once, o.OperationID) {
 			t.Errorf("%s takes no Idempotency-Key", o.OperationID)

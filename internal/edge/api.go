@@ -129,6 +129,7 @@ type Producer func(ctx context.Context, send func(Message) error) error
 func RegisterStream[I any](a *API, need Policy, op huma.Operation, events map[string]any, handler func(context.Context, *I) (Producer, error)) {
 	declare[I](&op)
 	a.guard(&op, need)
+	op.DefaultStatus = http.StatusOK
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "Server-sent events",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: eventSchema(a.OpenAPI().Components.Schemas, events)}},
