@@ -38,7 +38,7 @@ func (s *server) compatible(api *edge.API) {
 	long := edge.Foreign{Dialect: inOpenAIsWords, Long: true}
 
 	edge.RegisterForeign(api, talkers, answersWith[modelList](api, edge.Read("list-models", "/v1/models", "List models", listing)), short, s.listModels)
-	edge.RegisterForeign(api, talkers, answersWith[modelInfo](api, inPath("model", edge.Read("get-model", "/v1/models/{model}", "Get a model", listing))), short, s.getModel)
+	edge.RegisterForeign(api, talkers, answersWith[modelInfo](api, inPath("model", edge.Read("get-model", "/v1/models/{model}", "Read a model", "One of those that GET /v1/models lists."))), short, s.getModel)
 	completion := bindable(streamed(api, answersWith[completion](api,
 		edge.Operation(http.MethodPost, "create-completion", "/v1/chat/completions", "Complete a chat", completing, http.StatusOK))))
 	completion.Errors = append(completion.Errors, http.StatusNotFound) // of the model or the session

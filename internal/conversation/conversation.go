@@ -101,9 +101,9 @@ type Checkpoint struct {
 	Parent        string    `json:"parent,omitempty" doc:"the checkpoint before it on its branch"`
 	Message       string    `json:"message" doc:"the answer"`
 	Summary       string    `json:"summary,omitempty" doc:"the message up to which a summary stood for the conversation"`
-	TaskID        string    `json:"task"`
-	Model         string    `json:"model"`
-	PromptVersion string    `json:"prompt_version"`
+	TaskID        string    `json:"task" doc:"the task and its version"`
+	Model         string    `json:"model" doc:"who answered"`
+	PromptVersion string    `json:"prompt_version" doc:"which wording of the instructions; another one says that they have changed"`
 	CreatedAt     time.Time `json:"created_at"`
 }
 
