@@ -6,6 +6,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"time"
 
 	"lectern.dev/lectern/internal/edge"
 )
@@ -24,6 +25,7 @@ func (s *site) gateway(target *url.URL) http.Handler {
 				return
 			}
 		}
+		out := &patient{ResponseWriter: w}
 		proxy := &httputil.ReverseProxy{
 			Transport: s.deps.Transport,
 			Rewrite:   func(p *httputil.ProxyRequest) { s.rewrite(p, target) },
@@ -37,6 +39,7 @@ func (s *site) gateway(target *url.URL) http.Handler {
 				switch kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";"); kind {
 				case "text/event-stream":
 					edge.LongLived(w)
+					out.streams = true
 					if !completion { // which nobody can go on reading
 						endWhenDraining(ctx, cancel)
 					}
@@ -49,9 +52,32 @@ func (s *site) gateway(target *url.URL) http.Handler {
 				problem(w, r, unreachable(err))
 			},
 		}
-		proxy.ServeHTTP(w, r.WithContext(ctx))
+		proxy.ServeHTTP(out, r.WithContext(ctx))
 	})
 }
+
+// streamWriteTime is how long a reader may take nothing of a stream: as long as the
+// functions wait for us, who see only that we take it.
+const streamWriteTime = 10 * time.Second
+
+// patient bounds how long each write of a stream may take, whose whole has no bound.
+type patient struct {
+	http.ResponseWriter
+	streams  bool
+	deadline time.Time
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	// A deadline costs as much as a short write: one that is nearly as far away will do.
+	if until := time.Now().Add(streamWriteTime); p.streams && until.Sub(p.deadline) > streamWriteTime/10 {
+		p.deadline = until
+		_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(until) // a recorder has none
+	}
+	return p.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (p *patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // passed are the headers of a request that functions are told. What else a client
 // sends stays outside: whose request it is, by which host name and over which line
