@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"time"
+
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
@@ -16,7 +18,11 @@ func NewModel(m Models, ledger *budget.Ledger) (llm.Streamer, error) {
 	if m.FirstToken < 0 {
 		return nil, fault.New(fault.Invalid, "FIRST_TOKEN_DEADLINE is negative.")
 	}
-	first, err := modelOf(openai.Config{APIKey: m.APIKey, BaseURL: m.BaseURL, Model: m.Model}, ledger)
+	c := openai.Config{APIKey: m.APIKey, BaseURL: m.BaseURL, Model: m.Model}
+	if m.BackupBaseURL != "" {
+		c.Wait = time.Nanosecond // its backup is asked at once, and not after a second try
+	}
+	first, err := modelOf(c, ledger)
 	if err != nil || m.BackupBaseURL == "" {
 		return first, err
 	}

@@ -61,6 +61,9 @@ func TestTheBackupAnswers(t *testing.T) {
 			if err != nil || resp.Model != c.model || text != map[string]string{"a": "said by the first", "b": "said by the second"}[c.model] {
 				t.Errorf("%q, %+v, %v", text, resp, err)
 			}
+			if asked := len(first.Requests()); asked != 1 || resp.Tries.Retries != 0 {
+				t.Errorf("the first was asked %d times: %+v", asked, resp.Tries)
+			}
 			if resp.Tries.Backup != (c.model == "b") || resp.Tries.Hedged != c.hedged {
 				t.Errorf("%+v", resp.Tries)
 			}
