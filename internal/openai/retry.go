@@ -112,11 +112,11 @@ func (s *Server) faultOf(ctx context.Context, err error) error {
 	case api.Code == "context_length_exceeded":
 		return fault.Wrap(fault.Invalid, said, "There is more text than the language model can take in.")
 	case api.StatusCode == http.StatusTooManyRequests:
-		e := fault.Wrap(fault.Unavailable, said, "The language model is busy. It will be asked again.")
+		e := fault.Wrap(fault.Unavailable, said, "The language model is busy at the moment. Try again in a little while.")
 		e.RetryAfter = retryAfter(api.Response)
 		return e
 	case api.StatusCode == http.StatusRequestTimeout, api.StatusCode == http.StatusConflict, api.StatusCode >= 500:
-		e := fault.Wrap(fault.Unavailable, said, "The language model has a problem of its own. It will be asked again.")
+		e := fault.Wrap(fault.Unavailable, said, "The language model has a problem of its own at the moment. Try again in a little while.")
 		e.RetryAfter = retryAfter(api.Response)
 		return e
 	}
