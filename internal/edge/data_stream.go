@@ -24,6 +24,10 @@ type DataStream struct {
 	err error // of the first write that failed
 }
 
+// firstComment is how long an answer may be silent before its stream begins with a comment:
+// until then an error can be told with a status, upon which clients ask again by themselves.
+const firstComment = 10 * time.Second
+
 // NewDataStream makes one that has not begun.
 func NewDataStream(w http.ResponseWriter) *DataStream {
 	return &DataStream{w: w, controller: http.NewResponseController(w)}
@@ -40,7 +44,7 @@ func (s *DataStream) Send(events []byte) error {
 // Alive sends comments until ctx ends, so that neither the client nor a proxy takes
 // silence for the end. It calls gone when the client takes no more.
 func (s *DataStream) Alive(ctx context.Context, gone func()) {
-	tick := time.NewTicker(heartbeat)
+	from, tick := time.Now(), time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
 		select {
@@ -48,11 +52,20 @@ func (s *DataStream) Alive(ctx context.Context, gone func()) {
 			return
 		case <-tick.C:
 		}
+		if time.Since(from) < firstComment && !s.hasBegun() {
+			continue
+		}
 		if s.Send([]byte(": still here\n\n")) != nil {
 			gone()
 			return
 		}
 	}
+}
+
+func (s *DataStream) hasBegun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
 }
 
 // Withdraw has a stream that has not begun never begin, and tells whether that was so:

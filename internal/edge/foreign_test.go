@@ -270,13 +270,15 @@ func TestDataStream(t *testing.T) {
 			defer s.mu.Unlock()
 			return w.Body.String()
 		}
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
 		if sent() != "" {
 			t.Error("it begins by itself")
 		}
-		time.Sleep(15 * time.Second)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if got := sent(); got != ": still here\n\n" || s.Withdraw() {
-			t.Errorf("after 15 s it sent %q", got)
+			t.Errorf("after 14 s it sent %q", got)
 		}
 		if err := s.Send([]byte("data: x\n\n")); err != nil || !strings.HasSuffix(sent(), "data: x\n\n") {
 			t.Errorf("%v %q", err, sent())

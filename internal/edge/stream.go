@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// How server-sent events are kept alive and bounded.
+// How server-sent events are kept alive and bounded. Over HTTP/2 a write deadline that
+// passes ends the stream though nobody is writing: the next heartbeat must come first.
 const (
-	heartbeat       = 10 * time.Second // below the 15 s after which a follower may doubt us
+	heartbeat       = 5 * time.Second  // well below the 15 s after which a follower may doubt us
 	streamWriteTime = 10 * time.Second // per write: a reader that takes nothing is let go
 	reconnectAfter  = time.Second      // what browsers wait before they come again
 )

@@ -179,6 +179,49 @@ func TestEachWriteHasItsTime(t *testing.T) {
 	})
 }
 
+// While a stream is silent its deadline never passes, which would end it over HTTP/2.
+func TestSilenceOutlivesNoDeadline(t *testing.T) {
+	t.Parallel()
+	for name, stream := range map[string]func(http.ResponseWriter, context.Context){
+		"events": func(w http.ResponseWriter, ctx context.Context) {
+			Stream(w, httptest.NewRequest("GET", "/", nil).WithContext(ctx), func(ctx context.Context, send func(Message) error) error {
+				_ = send(Message{Event: "delta", Data: json.RawMessage("{}")})
+				time.Sleep(900 * time.Millisecond)
+				_ = send(Message{Event: "delta", Data: json.RawMessage("{}")})
+				<-ctx.Done()
+				return nil
+			})
+		},
+		"data": func(w http.ResponseWriter, ctx context.Context) {
+			s := NewDataStream(w)
+			_ = s.Send([]byte("data: {}\n\n"))
+			s.Alive(ctx, func() {})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, leave := context.WithCancel(t.Context())
+				w := &deadlines{discard: discard{http.Header{}}}
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					stream(w, ctx)
+				}()
+				for range 600 {
+					time.Sleep(100*time.Millisecond + time.Microsecond)
+					synctest.Wait()
+					if left := time.Until(w.deadline); left < 3*time.Second {
+						t.Fatalf("the deadline is %v away", left)
+					}
+				}
+				leave()
+				<-ended
+			})
+		})
+	}
+}
+
 type deadlines struct {
 	discard
 	deadline time.Time
