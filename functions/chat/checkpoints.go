@@ -55,7 +55,15 @@ type forkCheckpoint struct {
 	} `required:"false"`
 }
 
+// forkCheckpoint counts as a request for an answer: it copies what may be much.
 func (s *server) forkCheckpoint(ctx context.Context, in *forkCheckpoint) (*made[conversation.Session], error) {
+	p, err := who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.guard.ask(ctx, p); err != nil {
+		return nil, err
+	}
 	title := ""
 	if in.Body != nil {
 		title = in.Body.Title

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
 )
 
@@ -92,6 +93,8 @@ func TestARefusalBeginsNothing(t *testing.T) {
 	ses := r.session()
 	r.send(ses, map[string]any{"content": "When?"})
 	r.do("POST", "/v1/chat/sessions/"+ses+"/messages", map[string]any{"content": "Where?"}).want(429)
+	at := "/v1/chat/sessions/" + ses + "/checkpoints"
+	r.do("POST", at+"/"+into[list[conversation.Checkpoint]](r.do("GET", at, nil).want(200)).Items[0].ID+"/forks", nil).want(429)
 	if n := r.find(`SELECT count(*)::text FROM messages`); n != "2" || r.model.asked != 1 {
 		t.Errorf("%s messages, %d calls", n, r.model.asked)
 	}
