@@ -222,7 +222,11 @@ func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, ses
 	b := new(pgx.Batch)
 	// The plans for all values do (see TestTurnsReadByIndex). Left to itself, Postgres
 	// plans a walk anew each time, which takes longer than the walk.
-	b.Queue(`SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`)
+	// They look up rows by their keys: a plan that was made while the tables were empty
+	// must do so too when they are full, before anybody has counted their rows.
+	b.Queue(`
+		SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
+			set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
 	if limits.AnswersPerUser > 0 || limits.AnswersPerOrganization > 0 {
 		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('answers of ' || $1, 0))`, p.Organization)
 	}
