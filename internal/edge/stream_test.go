@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,7 +167,7 @@ func TestEachWriteHasItsTime(t *testing.T) {
 				if err := send(Message{Event: "delta", Data: json.RawMessage("{}")}); err != nil {
 					return err
 				}
-				if left := time.Until(w.deadline); left < streamWriteTime*8/10 || left > streamWriteTime {
+				if left := w.left(); left < streamWriteTime*8/10 || left > streamWriteTime {
 					t.Errorf("a write had %v", left)
 				}
 				time.Sleep(300 * time.Millisecond)
@@ -211,7 +212,7 @@ func TestSilenceOutlivesNoDeadline(t *testing.T) {
 				for range 600 {
 					time.Sleep(100*time.Millisecond + time.Microsecond)
 					synctest.Wait()
-					if left := time.Until(w.deadline); left < 3*time.Second {
+					if left := w.left(); left < 3*time.Second {
 						t.Fatalf("the deadline is %v away", left)
 					}
 				}
@@ -224,15 +225,25 @@ func TestSilenceOutlivesNoDeadline(t *testing.T) {
 
 type deadlines struct {
 	discard
+	mu       sync.Mutex
 	deadline time.Time
 	set      int
 }
 
 func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.deadline = t; !t.IsZero() {
 		d.set++
 	}
 	return nil
+}
+
+// left is how far away the deadline is.
+func (d *deadlines) left() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Until(d.deadline)
 }
 
 func (d *deadlines) FlushError() error { return nil }
