@@ -252,7 +252,7 @@ func TestCrashes(t *testing.T) {
 func TestCrashesTwice(t *testing.T) {
 	t.Parallel()
 	want, _ := reference(t)
-	p := newPlatform(t, "film.upload:3", "job.after-commit")
+	p := newPlatform(t, "film.upload:1", "job.after-commit") // early, so that there is more to commit
 	got, _ := p.makeCourse(t)
 	if p.deaths != 2 {
 		t.Errorf("it died %d times", p.deaths)

@@ -94,6 +94,7 @@ func TestCutConnections(t *testing.T) {
 	for name, start := range map[string]func(testing.TB, ...openaitest.Reply) *openaitest.Server{"HTTP/1.1": openaitest.New, "HTTP/2": openaitest.NewTLS} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			reply := reply // each cuts its own
 			s := start(t)
 			server, err := openai.New(openai.Config{BaseURL: s.URL + "/v1", Model: "small", Client: s.Client()})
 			if err != nil {

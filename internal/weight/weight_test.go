@@ -34,7 +34,7 @@ var settings = []string{
 // functions are the deployables with the resident memory that an idle one may hold, in MiB.
 var functions = map[string]int{
 	"courses": 45, "finalize": 45, "ingest": 45, "render": 45, "sweep": 45, // link Cloud Storage
-	"generate": 35, // 25 is the aim; the OpenAI SDK alone takes 9 of it
+	"generate": 38, // 25 is the aim; the OpenAI SDK alone takes 9 of it, and a backup's breaker and the reading of streams 3
 	"chat":     40, // measured 36: the OpenAI SDK, OpenTelemetry's exporters, and the tokenizer
 	"auth":     30, // no SDK but Cloud SQL's
 	"web":      25,
