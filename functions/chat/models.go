@@ -12,8 +12,7 @@ import (
 )
 
 // NewModel gives the model that answers, with its backup: each paid for by itself,
-// since both may be asked. A model without a price is refused now, and not when the
-// first person needs it.
+// since both may be asked. A model without a price is refused.
 func NewModel(m Models, ledger *budget.Ledger) (llm.Streamer, error) {
 	if m.FirstToken < 0 {
 		return nil, fault.New(fault.Invalid, "FIRST_TOKEN_DEADLINE is negative.")
@@ -34,14 +33,9 @@ func NewModel(m Models, ledger *budget.Ledger) (llm.Streamer, error) {
 }
 
 func modelOf(c openai.Config, ledger *budget.Ledger) (llm.Streamer, error) {
-	model := llm.Streamer(offline.Model{})
-	if c.APIKey != "" || c.BaseURL != "" {
-		server, err := openai.New(c)
-		if err != nil {
-			return nil, err
-		}
-		model = openai.Model{Server: server}
+	model, err := openai.ModelOr(c, offline.Model{})
+	if err != nil {
+		return nil, err
 	}
-	_, err := ledger.Prices.Of(budget.Tokens, model.Name())
-	return budget.Streamer{Streamer: model, Ledger: ledger}, err
+	return budget.NewStreamer(model, ledger)
 }

@@ -40,8 +40,7 @@ func New(d Deps) http.Handler {
 
 // NewModel gives the model that the settings name: a server's, else the offline one,
 // with its backup behind it. Calls are paid for from the ledger, those of each model by
-// themselves. A model without a price is refused now, and not when the first person
-// needs it.
+// themselves. A model without a price is refused.
 func NewModel(c OpenAI, ledger *budget.Ledger) (llm.Model, error) {
 	first, err := modelOf(openai.Config{APIKey: c.APIKey, BaseURL: c.BaseURL, Model: c.Model}, ledger)
 	if err != nil || c.BackupBaseURL == "" {
@@ -55,14 +54,9 @@ func NewModel(c OpenAI, ledger *budget.Ledger) (llm.Model, error) {
 }
 
 func modelOf(c openai.Config, ledger *budget.Ledger) (llm.Streamer, error) {
-	model := llm.Streamer(offline.Model{})
-	if c.APIKey != "" || c.BaseURL != "" {
-		server, err := openai.New(c)
-		if err != nil {
-			return nil, err
-		}
-		model = openai.Model{Server: server}
+	model, err := openai.ModelOr(c, offline.Model{})
+	if err != nil {
+		return nil, err
 	}
-	_, err := ledger.Prices.Of(budget.Tokens, model.Name())
-	return budget.Streamer{Streamer: model, Ledger: ledger}, err
+	return budget.NewStreamer(model, ledger)
 }

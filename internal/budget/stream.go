@@ -13,6 +13,15 @@ type Streamer struct {
 	Ledger *Ledger
 }
 
+// NewStreamer has a model paid for from the ledger. One without a price is refused now,
+// and not when the first person needs it.
+func NewStreamer(model llm.Streamer, ledger *Ledger) (llm.Streamer, error) {
+	if _, err := ledger.Prices.Of(Tokens, model.Name()); err != nil {
+		return nil, err
+	}
+	return Streamer{Streamer: model, Ledger: ledger}, nil
+}
+
 // Complete implements llm.Model.
 func (s Streamer) Complete(ctx context.Context, req llm.Request) (llm.Response, error) {
 	return Model{s.Streamer, s.Ledger}.Complete(ctx, req)

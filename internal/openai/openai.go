@@ -17,6 +17,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/llm"
 )
 
 // The defaults of Config.
@@ -47,6 +48,18 @@ type Server struct {
 	chat   sdk.ChatCompletionService
 	speech sdk.AudioSpeechService
 	host   string
+}
+
+// ModelOr gives the model of the server that is set, or another where none is.
+func ModelOr(c Config, other llm.Streamer) (llm.Streamer, error) {
+	if c.APIKey == "" && c.BaseURL == "" {
+		return other, nil
+	}
+	server, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	return Model{Server: server}, nil
 }
 
 // New checks the configuration and makes the connection; nothing is dialled yet.
