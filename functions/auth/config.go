@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
@@ -10,7 +11,7 @@ import (
 // Config is what auth reads from its environment.
 type Config struct {
 	Database       cloudsql.Settings
-	CookieKeys     []string `env:"COOKIE_KEYS, required"`      // secrets that cookies and tokens are made with, at least 32 random characters each, the newest first
+	Cookies        access.Cookies
 	HashMemory     int      `env:"HASH_MEMORY, default=128"`   // MiB for hashing passwords, all at once; a hash takes 19
 	PublicURL      string   `env:"PUBLIC_URL, required"`       // where people find Lectern: letters point there
 	VerifyEmail    bool     `env:"VERIFY_EMAIL, default=true"` // an account waits for the link that its address is sent; needs SMTP_HOST

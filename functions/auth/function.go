@@ -21,7 +21,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	}
 	// Who signs in is looked up before anybody knows the organisation.
 	db, err1 := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	tokens, err2 := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
+	tokens, err2 := access.NewTokens(c.Cookies)
 	hasher, err3 := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
 	sender, err4 := c.sender()
 	ledger, err5 := c.Budget.Open(db)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
@@ -15,9 +16,8 @@ import (
 type Config struct {
 	Database       cloudsql.Settings
 	Models         Models
-	CookieKeys     []string `env:"COOKIE_KEYS, required"`   // secrets that cookies and tokens are made with, at least 32 random characters each, the newest first
-	HashMemory     int      `env:"HASH_MEMORY, default=64"` // MiB for hashing the secrets of API credentials, all at once; a hash takes 19
-	TrustedOrigins []string `env:"TRUSTED_ORIGINS"`         // "https://host,…": other origins whose pages may call
+	Access         access.Settings
+	TrustedOrigins []string `env:"TRUSTED_ORIGINS"` // "https://host,…": other origins whose pages may call
 	Front          edge.Front
 	Budget         budget.Settings
 	Limits         Limits

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"lectern.dev/lectern/internal/access"
-	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/postgres"
@@ -29,11 +27,10 @@ func Build(ctx context.Context) (http.Handler, error) {
 	// a crowd that asks must not keep a process from saying that its answers go on.
 	system, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System, MaxConns: 2})
 	log, err3 := c.Database.Open(ctx, postgres.Options{Role: postgres.System, MaxConns: 2})
-	tokens, err4 := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
-	hasher, err5 := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
-	ledger, err6 := c.Budget.Open(db)
-	figures, err7 := c.Telemetry.Open(ctx, "chat")
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, c.Limits.check()); err != nil {
+	gate, err4 := c.Access.Open(db)
+	ledger, err5 := c.Budget.Open(db)
+	figures, err6 := c.Telemetry.Open(ctx, "chat")
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, c.Limits.check()); err != nil {
 		return nil, err
 	}
 	model, err := NewModel(c.Models, ledger)
@@ -43,6 +40,6 @@ func Build(ctx context.Context) (http.Handler, error) {
 	return New(Deps{
 		DB: db, System: system, Relay: relay.New(relay.Options{DB: log}), Model: model, Afford: ledger.Afford,
 		Limits: c.Limits, Telemetry: Telemetry(figures),
-		Gate: access.New(db, tokens, hasher), TrustedOrigins: c.TrustedOrigins, Front: c.Front,
+		Gate: gate, TrustedOrigins: c.TrustedOrigins, Front: c.Front,
 	}), nil
 }

@@ -1,6 +1,7 @@
 package courses
 
 import (
+	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
@@ -13,13 +14,12 @@ import (
 type Config struct {
 	Database       cloudsql.Settings
 	Queue          tasks.Config
-	Bucket         string   `env:"BUCKET, required"`        // name of the one bucket
-	GenerateURL    string   `env:"GENERATE_URL, required"`  // where functions/generate gets its tasks
-	IngestURL      string   `env:"INGEST_URL, required"`    // where functions/ingest gets its tasks
-	RenderURL      string   `env:"RENDER_URL, required"`    // where functions/render gets its tasks
-	CookieKeys     []string `env:"COOKIE_KEYS, required"`   // secrets that cookies and tokens are made with, at least 32 random characters each, the newest first
-	HashMemory     int      `env:"HASH_MEMORY, default=64"` // MiB for hashing the secrets of API credentials, all at once; a hash takes 19
-	TrustedOrigins []string `env:"TRUSTED_ORIGINS"`         // "https://host,…": other origins whose pages may call
+	Bucket         string `env:"BUCKET, required"`       // name of the one bucket
+	GenerateURL    string `env:"GENERATE_URL, required"` // where functions/generate gets its tasks
+	IngestURL      string `env:"INGEST_URL, required"`   // where functions/ingest gets its tasks
+	RenderURL      string `env:"RENDER_URL, required"`   // where functions/render gets its tasks
+	Access         access.Settings
+	TrustedOrigins []string `env:"TRUSTED_ORIGINS"` // "https://host,…": other origins whose pages may call
 	Front          edge.Front
 	Budget         budget.Settings
 	Limits         Limits

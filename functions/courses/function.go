@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"lectern.dev/lectern/internal/access"
-	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/gcp/firestore"
@@ -37,16 +35,15 @@ func Build(ctx context.Context) (http.Handler, error) {
 	}
 	line, err3 := tasks.Open(ctx, c.Queue)
 	board, err4 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
-	tokens, err5 := access.NewTokens(access.Cookies{Keys: c.CookieKeys})
+	gate, err5 := c.Access.Open(db)
 	ledger, err6 := c.Budget.Open(db)
-	hasher, err7 := account.NewHasher(account.HashOptions{BudgetMiB: c.HashMemory})
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, err
 	}
 	return New(Deps{
 		DB: db, Bucket: bucket, Board: board, TrustedOrigins: c.TrustedOrigins, Front: c.Front,
 		Runner:      &job.Runner{DB: db, Queue: line, Board: board, Limits: c.Limits.Jobs(), Afford: ledger.Afford},
-		Gate:        access.New(db, tokens, hasher),
+		Gate:        gate,
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}), nil
 }

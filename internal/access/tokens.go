@@ -24,9 +24,9 @@ type Tokens struct {
 
 // Cookies say how tokens are made.
 type Cookies struct {
-	// Keys, at least 32 random bytes each, the newest first. It makes cookies, all
-	// read them: put a new one in front, and take the last away after 90 days.
-	Keys []string
+	// The newest key makes cookies, all read them: put a new one in front, and take
+	// the last away after 90 days.
+	Keys []string `env:"COOKIE_KEYS, required"` // secrets that cookies and tokens are made with, at least 32 random characters each, the newest first
 	// Insecure is for http://127.0.0.1 only: a name without __Host-, and no Secure.
 	Insecure bool
 }
