@@ -25,7 +25,6 @@ var errTooLong = errors.New("the answer took too long")
 // making is an answer that is being made here.
 type making struct {
 	turn    Turn
-	in      Prompt
 	began   time.Time // when it was asked for
 	takenUp bool      // another process began it,
 	logged  int64     // and has logged so many events,
@@ -112,7 +111,15 @@ func (m *making) ask(ctx context.Context) error {
 	if m.turn.Continues != nil {
 		prefix = m.ground.cited(m.turn.Continues.Content, m.turn.Continues.Citations) + prefix
 	}
-	req := m.ground.request(m.turn, m.in, prefix)
+	turn := m.turn
+	if m.prefix != "" { // another process has had a part of what the answer may have
+		turn.MaxTokens = bound(turn.MaxTokens) - int(countTokens(m.outcome.Model, m.prefix))
+		if turn.MaxTokens <= 0 {
+			m.outcome.Finish = llm.Length
+			return nil
+		}
+	}
+	req := m.ground.request(turn, prefix)
 	write := m.scan.write
 	join := &joiner{before: prefix, write: write}
 	if prefix != "" {

@@ -146,9 +146,9 @@ func Fork(ctx context.Context, tx postgres.Querier, p account.Principal, session
 	b.Queue(`
 		WITH copied AS (SELECT * FROM unnest($4::text[], $5::text[]) AS copied (old, new))
 		INSERT INTO messages (session_id, message_id, organization_id, parent_id, role, task_id, state, content, citations, quiz, problem, model, finish,
-			tokens, input_tokens, output_tokens, ttfb_ms, events, created_at, finished_at)
+			tokens, input_tokens, output_tokens, ttfb_ms, events, max_tokens, manner, created_at, finished_at)
 		SELECT $3, copied.new, m.organization_id, parent.new, m.role, m.task_id, m.state, m.content, m.citations, m.quiz, m.problem, m.model, m.finish,
-			m.tokens, m.input_tokens, m.output_tokens, m.ttfb_ms, m.events, m.created_at, m.finished_at
+			m.tokens, m.input_tokens, m.output_tokens, m.ttfb_ms, m.events, m.max_tokens, m.manner, m.created_at, m.finished_at
 		FROM copied
 		JOIN messages m ON m.organization_id = $1 AND m.session_id = $2 AND m.message_id = copied.old
 		LEFT JOIN copied parent ON parent.old = m.parent_id

@@ -102,8 +102,8 @@ type Checkpoint struct {
 	Message       string    `json:"message" doc:"the answer"`
 	Summary       string    `json:"summary,omitempty" doc:"the message up to which a summary stood for the conversation"`
 	TaskID        string    `json:"task" doc:"the task and its version"`
-	Model         string    `json:"model" doc:"who answered"`
-	PromptVersion string    `json:"prompt_version" doc:"which wording of the instructions; another one says that they have changed"`
+	Model         string    `json:"model,omitempty" doc:"who answered; absent: not known, since the process that made the answer died"`
+	PromptVersion string    `json:"prompt_version,omitempty" doc:"which wording of the instructions; another one says that they have changed; absent: not known, as the model"`
 	CreatedAt     time.Time `json:"created_at"`
 }
 
@@ -144,8 +144,8 @@ type Prompt struct {
 	Task    string // "": the session's
 	// Replay answers Parent as this checkpoint's answer was made: with its task's version and its summary.
 	Replay    *Checkpoint
-	Extra     map[string]json.RawMessage // for the model; see llm.Request
-	MaxTokens int
+	Extra     map[string]json.RawMessage // for the model; see llm.Request. Nil: as what is gone on with, or replayed
+	MaxTokens int                        // of the answer. 0: what was left to what is gone on with; else the tutor's own bound
 }
 
 // Root is the Parent of a message that begins a conversation anew.
@@ -161,6 +161,8 @@ type Turn struct {
 	History          []Message // the branch before Question, oldest first
 	Continues        *Message  // the interrupted answer that this one goes on with; its Content is all that there is of the answer, also what came before an earlier interruption
 	ParentCheckpoint string
+	MaxTokens        int                        // of the answer; 0: the tutor's own bound
+	Extra            map[string]json.RawMessage // for the model; see llm.Request
 	// Again says that the message had been sent before: Answer is the one it got then, which may have ended.
 	Again bool
 

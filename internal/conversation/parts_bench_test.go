@@ -37,7 +37,7 @@ func BenchmarkTurnParts(b *testing.B) {
 		}
 		gathering += time.Since(at)
 		at = time.Now()
-		g.request(turn, Prompt{}, "")
+		g.request(turn, "")
 		writing += time.Since(at)
 		d.mu.Lock()
 		first += d.reports[len(d.reports)-1].TTFB

@@ -36,7 +36,7 @@ func promptVersion(t Task) string {
 // request writes what a model is asked: the instructions, the material as passages,
 // what is remembered as quoted material, the conversation, the question, and the
 // beginning of the answer when it is to be gone on with.
-func (g *ground) request(turn Turn, in Prompt, prefix string) llm.Request {
+func (g *ground) request(turn Turn, prefix string) llm.Request {
 	messages := []llm.Message{{Role: llm.System, Text: g.instructions(turn, prefix != "")}}
 	if told := g.remembered(turn); told != "" {
 		messages = append(messages, llm.Message{Role: llm.User, Text: told})
@@ -51,7 +51,7 @@ func (g *ground) request(turn Turn, in Prompt, prefix string) llm.Request {
 	}
 	return llm.Request{
 		Messages: messages, Passages: g.forModel(), Inputs: g.inputs(turn, prefix),
-		MaxTokens: bound(in.MaxTokens), Extra: harmlessExtra(in.Extra),
+		MaxTokens: bound(turn.MaxTokens), Extra: passable(turn.Extra),
 	}
 }
 
@@ -185,15 +185,16 @@ func bound(wanted int) int {
 	return min(wanted, mostTokens)
 }
 
-// passable are the fields of a request that a caller may set in a turn: how the model
+// wishes are the fields of a request that a caller may set in a turn: how the model
 // writes. What would name tools, other models or other messages stays out.
-var passable = []string{
+var wishes = []string{
 	"temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "response_format", "reasoning_effort", "verbosity",
 }
 
-func harmlessExtra(extra map[string]json.RawMessage) map[string]json.RawMessage {
+// passable are those of a request's further fields that reach the model.
+func passable(extra map[string]json.RawMessage) map[string]json.RawMessage {
 	var out map[string]json.RawMessage
-	for _, name := range passable {
+	for _, name := range wishes {
 		if value, ok := extra[name]; ok {
 			if out == nil {
 				out = map[string]json.RawMessage{}

@@ -57,7 +57,9 @@ func TestTheRequest(t *testing.T) {
 	for range 300 {
 		turn.History = append(turn.History, Message{Role: User, Content: "What?"}, Message{Role: Assistant, Content: long[:5000] + " So [1] and [2].", Citations: []Citation{{N: 1}}})
 	}
-	req := g.request(turn, Prompt{MaxTokens: 1 << 30, Extra: map[string]json.RawMessage{"tools": nil, "n": nil, "stop": json.RawMessage(`["x"]`)}}, "")
+	wished := turn
+	wished.MaxTokens, wished.Extra = 1<<30, map[string]json.RawMessage{"tools": nil, "n": nil, "stop": json.RawMessage(`["x"]`)}
+	req := g.request(wished, "")
 	size := 0
 	for _, m := range req.Messages {
 		size += len(m.Text)
@@ -81,15 +83,15 @@ func TestTheRequest(t *testing.T) {
 	if last := req.Messages[len(req.Messages)-1]; last.Role != llm.User || last.Text != "Why?" {
 		t.Errorf("%+v", last)
 	}
-	if g.request(turn, Prompt{}, "").MaxTokens != answerTokens {
+	if g.request(turn, "").MaxTokens != answerTokens {
 		t.Error("no bound")
 	}
 	g.quoted = nil
-	if !strings.Contains(g.request(turn, Prompt{}, "").Messages[0].Text, "Nothing was found in the course") {
+	if !strings.Contains(g.request(turn, "").Messages[0].Text, "Nothing was found in the course") {
 		t.Error("a model is not told that there is nothing")
 	}
 	turn.Session.CourseID = ""
-	if !strings.Contains(g.request(turn, Prompt{}, "").Messages[0].Text, "No course stands beside") {
+	if !strings.Contains(g.request(turn, "").Messages[0].Text, "No course stands beside") {
 		t.Error("a model is not told that there is no course")
 	}
 }

@@ -35,7 +35,7 @@ func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, i
 	if err != nil || turn.Again {
 		return turn, err
 	}
-	t.begin(ctx, &making{turn: turn, in: in, began: began})
+	t.begin(ctx, &making{turn: turn, began: began})
 	return turn, nil
 }
 

@@ -29,8 +29,13 @@ type NewTask struct {
 const taskColumns = `t.task_id, t.task, t.version, t.built_in, t.title, t.instructions, t.created_at`
 
 func scanTask(row pgx.CollectableRow) (t Task, err error) {
-	err = row.Scan(&t.ID, &t.Name, &t.Version, &t.BuiltIn, &t.Title, &t.Instructions, &t.CreatedAt)
+	err = row.Scan(t.into()...)
 	return t, err
+}
+
+// into lists where a row of taskColumns goes.
+func (t *Task) into() []any {
+	return []any{&t.ID, &t.Name, &t.Version, &t.BuiltIn, &t.Title, &t.Instructions, &t.CreatedAt}
 }
 
 // Tasks lists the newest version of every task that an organisation can use, by name.

@@ -46,17 +46,18 @@ func (t *Turn) queue(b *pgx.Batch, p account.Principal, session, answer, questio
 		return err
 	})
 	b.Queue(`
-		SELECT `+taskColumns+`
+		SELECT `+taskColumns+`, coalesce(m.max_tokens, 0), m.manner
 		FROM messages m
 		JOIN tasks t USING (organization_id, task_id)
 		WHERE m.organization_id = $1 AND m.session_id = $2 AND m.message_id IN ($3, $4)
 		ORDER BY m.role
 		LIMIT 1`, p.Organization, session, answer, question).Query(func(rows pgx.Rows) error {
-		found, err := pgx.CollectRows(rows, scanTask)
-		if len(found) > 0 && t.Session.ID != "" {
-			t.Task = found[0]
+		defer rows.Close()
+		if !rows.Next() || t.Session.ID == "" {
+			rows.Close()
+			return rows.Err()
 		}
-		return err
+		return rows.Scan(append(t.Task.into(), &t.MaxTokens, &t.Extra)...)
 	})
 }
 

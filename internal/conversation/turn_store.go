@@ -83,6 +83,15 @@ func (in Prompt) check() error {
 	return checkText("content", in.Content, 1, MaxContent)
 }
 
+// manner is how the row holds what the model is to be told of how to write; nil: nothing.
+func (in Prompt) manner() any {
+	wishes := passable(in.Extra)
+	if wishes == nil {
+		return nil
+	}
+	return wishes
+}
+
 // refusal puts into words why no turn was begun.
 func (o opened) refusal(in Prompt, limits Limits) error {
 	switch o.verdict {
@@ -123,9 +132,11 @@ func (o opened) refusal(in Prompt, limits Limits) error {
 //	$7 task ('': the session's), $8 the answer's id, $9 producer, $10 checkpoint to replay ('': none)
 //	$11 and $12 how many answers a person and the organization may have at once (0: any number)
 //	$13 tokens of the text, $14 and $15 names and versions of the built-in tasks
+//	$16 how many tokens the answer may have (0: as what it repeats or goes on with), $17 further wishes (NULL: the same)
 //
 // An answer that failed has nothing to go on with: another one to its own parent is
-// meant. Own tasks of an organization keep their names, whatever is built in later.
+// meant. What goes on with one that broke off may have as many tokens as were left to
+// it, and as many again as one that has used them all up. Own tasks of an organization keep their names, whatever is built in later.
 const beginTurn = `
 	WITH s AS (
 		SELECT session_id, task
@@ -142,13 +153,14 @@ const beginTurn = `
 		JOIN messages m USING (session_id)
 		WHERE m.organization_id = $1 AND m.state = 'streaming'),
 	replayed AS (
-		SELECT c.task_id, m.parent_id
+		SELECT c.task_id, m.parent_id, m.max_tokens, m.manner
 		FROM s
 		JOIN checkpoints c USING (session_id)
 		JOIN messages m USING (session_id, message_id)
 		WHERE c.organization_id = $1 AND m.organization_id = $1 AND c.checkpoint_id = $10),
 	named AS (
-		SELECT m.message_id, m.parent_id, m.state
+		SELECT m.message_id, m.parent_id, m.state, m.manner,
+			CASE WHEN m.finish IS DISTINCT FROM 'length' AND m.tokens < m.max_tokens THEN m.max_tokens - m.tokens ELSE m.max_tokens END AS max_tokens
 		FROM s
 		JOIN messages m USING (session_id)
 		WHERE m.organization_id = $1 AND m.message_id = CASE
@@ -194,13 +206,18 @@ const beginTurn = `
 			WHEN $11 > 0 AND (SELECT yours FROM crowd) >= $11 THEN 'yours'
 			WHEN $12 > 0 AND (SELECT theirs FROM crowd) >= $12 THEN 'theirs'
 			ELSE 'opened' END AS verdict),
+	wished AS (
+		SELECT max_tokens, manner FROM replayed
+		UNION ALL
+		SELECT max_tokens, manner FROM named WHERE $5 = '' AND $10 = ''),
 	added AS (
-		INSERT INTO messages (session_id, message_id, organization_id, parent_id, role, task_id, state, content, tokens, producer_id)
-		SELECT $3, n.message_id, $1, n.parent_id, n.role, (SELECT task_id FROM task), n.state, n.content, n.tokens, n.producer_id
+		INSERT INTO messages (session_id, message_id, organization_id, parent_id, role, task_id, state, content, tokens, producer_id, max_tokens, manner)
+		SELECT $3, n.message_id, $1, n.parent_id, n.role, (SELECT task_id FROM task), n.state, n.content, n.tokens, n.producer_id, n.max_tokens, n.manner
 		FROM (VALUES
-			(1, $4, (SELECT message_id FROM parent), 'user', 'complete', $5, $13::bigint, NULL),
-			(2, $8, CASE WHEN $5 = '' THEN (SELECT message_id FROM parent) ELSE $4 END, 'assistant', 'streaming', '', 0, $9)
-		) AS n (place, message_id, parent_id, role, state, content, tokens, producer_id)
+			(1, $4, (SELECT message_id FROM parent), 'user', 'complete', $5, $13::bigint, NULL, NULL, NULL),
+			(2, $8, CASE WHEN $5 = '' THEN (SELECT message_id FROM parent) ELSE $4 END, 'assistant', 'streaming', '', 0, $9,
+				coalesce(nullif($16::bigint, 0), (SELECT max_tokens FROM wished)), coalesce($17::json, (SELECT manner FROM wished)))
+		) AS n (place, message_id, parent_id, role, state, content, tokens, producer_id, max_tokens, manner)
 		WHERE (SELECT verdict FROM verdict) = 'opened' AND (n.place = 2 OR $5 <> '')
 		ORDER BY n.place)
 	SELECT (SELECT verdict FROM verdict), coalesce((SELECT message_id FROM running), ''), coalesce((SELECT same FROM known), false)`
@@ -231,7 +248,7 @@ func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, ses
 		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('answers of ' || $1, 0))`, p.Organization)
 	}
 	b.Queue(beginTurn, p.Organization, p.User, session, question, in.Content, in.Parent, in.Task, answer, producer, replay,
-		limits.AnswersPerUser, limits.AnswersPerOrganization, tokens, names, versions).
+		limits.AnswersPerUser, limits.AnswersPerOrganization, tokens, names, versions, max(in.MaxTokens, 0), in.manner()).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&o.verdict, &o.running, &o.same) })
 	var turn Turn
 	turn.queue(b, p, session, answer, question, replay)
