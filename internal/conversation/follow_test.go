@@ -125,7 +125,7 @@ func TestHandedOver(t *testing.T) {
 	d := newDesk(t, first)
 	d.sampleCourse(t)
 	s := d.on(t, ann, NewSession{})
-	turn, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "What does a router join?"})
+	turn, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "What does a router join?", MaxTokens: 200, Extra: someWishes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +171,7 @@ func TestHandedOver(t *testing.T) {
 	if len(asked) != 1 {
 		t.Fatalf("asked %d times", len(asked))
 	}
+	second.wantWishes(t, "the rest", 200-llm.EstimateText(beginning), someWishes)
 	n := len(asked[0].Messages)
 	if prefix := asked[0].Messages[n-2]; prefix.Role != llm.Assistant || prefix.Text != beginning || asked[0].Messages[n-1].Text != goOn {
 		t.Errorf("%+v", asked[0].Messages[n-2:])

@@ -56,9 +56,9 @@ func (d *desk) process(t testing.TB, m llm.Streamer) *Tutor {
 	return tutor
 }
 
-func (d *desk) logPool(t testing.TB) *pgxpool.Pool {
+func (s *shelf) logPool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	db, err := postgres.Open(context.Background(), d.pool.Config().ConnString(), postgres.Options{Role: postgres.System, MaxConns: 2})
+	db, err := postgres.Open(context.Background(), s.pool.Config().ConnString(), postgres.Options{Role: postgres.System, MaxConns: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
