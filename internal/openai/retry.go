@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,13 +24,44 @@ const (
 	maxBytes = 32 << 20 // of an answer
 )
 
-// bounded keeps an endless answer from filling the memory.
+// bounded keeps an endless answer from filling the memory, and what was asked from
+// staying there for as long as the answer takes.
 func bounded(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	if req.Body != nil {
+		req.Body = &sent{body: req.Body}
+	}
 	resp, err := next(req)
 	if err == nil {
 		resp.Body = http.MaxBytesReader(nil, resp.Body, maxBytes)
 	}
 	return resp, err
+}
+
+// sent is the body of a request that is let go of when it was read: connections keep
+// the body until the answer has ended.
+type sent struct {
+	mu   sync.Mutex // of the field: who closes it may not wait for who reads
+	body io.ReadCloser
+}
+
+func (s *sent) Read(p []byte) (int, error) {
+	body := s.now()
+	n, err := body.Read(p)
+	if err == io.EOF {
+		_ = body.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.body = http.NoBody
+	}
+	return n, err
+}
+
+func (s *sent) Close() error { return s.now().Close() }
+
+func (s *sent) now() io.ReadCloser {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.body
 }
 
 // try calls the server, at most three times. It repeats what a status says may work

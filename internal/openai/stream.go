@@ -8,21 +8,17 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
-	"github.com/tmaxmax/go-sse"
 
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 )
 
-const (
-	maxEvent = 1 << 20               // bytes of one event
-	goodbye  = 50 * time.Millisecond // for the end of a body whose last event is there
-)
+// goodbye is for the end of a body whose last event is there.
+const goodbye = 50 * time.Millisecond
 
 // errSilent is why a call ends whose server says nothing for longer than Config.Silence.
 var errSilent = errors.New("the server was silent for too long")
@@ -40,20 +36,13 @@ func (m Model) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece)
 	defer quiet.Stop()
 
 	body, calls, err := try(listening, m.Server, m.opening(req, quiet))
+	a := &answer{emit: emit, resp: llm.Response{Model: m.config.Model, Tries: triesOf(calls)}}
 	if err == nil {
-		defer body.Close()
+		err = a.hear(listening, body, quiet, m.config.Silence)
+	} else if context.Cause(listening) != errSilent {
+		return a.response(), err
 	}
-	a := answer{emit: emit, resp: llm.Response{Model: m.config.Model, Tries: triesOf(calls)}}
-	switch {
-	case err == nil:
-		err = a.read(listening, &hearing{body: body, quiet: quiet, silence: m.config.Silence})
-		if err == nil {
-			quiet.Reset(goodbye)
-			_, _ = io.CopyN(io.Discard, body, 512) // read to its end, the connection can be used again
-		} else {
-			err = llm.Used(m.reason(ctx, listening, err))
-		}
-	case context.Cause(listening) == errSilent:
+	if err != nil {
 		err = llm.Used(m.reason(ctx, listening, err))
 	}
 	return a.response(), err
@@ -80,6 +69,7 @@ func (m Model) opening(req llm.Request, quiet *time.Timer) func(ctx context.Cont
 			_ = resp.Body.Close()
 			return nil, fault.Wrap(fault.Unavailable, errors.New(kind+": "+string(said)), "The server at %s does not answer with a stream.", m.host)
 		}
+		resp.Request = nil // the connection keeps the response, and with it what was asked
 		return resp.Body, nil
 	}
 }
@@ -118,29 +108,36 @@ func (h *hearing) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// hear takes an answer whose first byte is there.
+func (a *answer) hear(ctx context.Context, body io.ReadCloser, quiet *time.Timer, silence time.Duration) error {
+	defer body.Close()
+	if err := a.read(ctx, &hearing{body: body, quiet: quiet, silence: silence}); err != nil {
+		return err
+	}
+	quiet.Reset(goodbye)
+	_, _ = io.CopyN(io.Discard, body, 512) // read to its end, the connection can be used again
+	return nil
+}
+
 // read takes the events of an answer until it is done.
-// https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 func (a *answer) read(ctx context.Context, body *hearing) error {
-	// Some servers leave out the line breaks behind their last event.
-	ended := io.MultiReader(body, strings.NewReader("\n\n"))
-	for event, err := range sse.Read(ended, &sse.ReadConfig{MaxEventSize: maxEvent}) {
-		if err != nil {
-			return cmp.Or(body.err, err) // the parser complains of the half line before it
-		}
+	in := readEvents(body)
+	for in.next() {
 		if ctx.Err() != nil { // several events may have come at once
 			return ctx.Err()
 		}
+		data := string(in.data)
 		switch {
-		case event.Data == "[DONE]":
+		case data == "[DONE]":
 			return a.end()
-		case event.Type == "error":
-			return failed([]byte(event.Data))
-		case event.Data == "":
+		case in.name == "error":
+			return failed(in.data)
+		case data == "":
 			continue
 		}
-		if err := a.take(event.Data); err != nil {
+		if err := a.take(data); err != nil {
 			return err
 		}
 	}
-	return errUnfinished()
+	return cmp.Or(body.err, in.err, errUnfinished())
 }
