@@ -35,7 +35,7 @@ func (s *server) getBudget(ctx context.Context, _ *struct{}) (*struct {
 	Body         budget.Month
 }, error,
 ) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,10 +46,7 @@ func (s *server) getBudget(ctx context.Context, _ *struct{}) (*struct {
 	}{"no-store", m}, err
 }
 
-type ledgerPage struct {
-	Items      []budget.Entry `json:"items"`
-	NextCursor string         `json:"next_cursor,omitempty" doc:"cursor of the next page; absent on the last one"`
-}
+type ledgerPage edge.List[budget.Entry] // named as in the document
 
 const aboutLedger = "Every entry of a month, in the order in which they were written. As CSV the whole month; as JSON, " +
 	"to who sends `Accept: application/json`, a page."
@@ -79,7 +76,7 @@ type getLedger struct {
 type streamed struct{ Body func(huma.Context) }
 
 func (s *server) getLedger(ctx context.Context, in *getLedger) (*streamed, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +93,7 @@ func (s *server) getLedger(ctx context.Context, in *getLedger) (*streamed, error
 	}
 	return &streamed{func(c huma.Context) {
 		ledgerHeader(c, "application/json")
-		_ = json.NewEncoder(c.BodyWriter()).Encode(ledgerPage{append([]budget.Entry{}, entries...), next}) // the client may be gone
+		_ = json.NewEncoder(c.BodyWriter()).Encode(ledgerPage(edge.ListOf(entries, next))) // the client may be gone
 	}}, nil
 }
 
@@ -121,10 +118,7 @@ func ledgerHeader(c huma.Context, contentType string) {
 	c.AppendHeader("Vary", "Accept")
 }
 
-type organizationPage struct {
-	Items      []budget.Account `json:"items"`
-	NextCursor string           `json:"next_cursor,omitempty" doc:"cursor of the next page; absent on the last one"`
-}
+type organizationPage edge.List[budget.Account]
 
 func (s *server) listOrganizations(ctx context.Context, in *struct {
 	Cursor string `query:"cursor" maxLength:"64" doc:"next_cursor of the page before"`
@@ -132,7 +126,7 @@ func (s *server) listOrganizations(ctx context.Context, in *struct {
 },
 ) (*struct{ Body organizationPage }, error) {
 	list, next, err := s.Ledger.Accounts(ctx, in.Cursor, in.Limit)
-	return &struct{ Body organizationPage }{organizationPage{append([]budget.Account{}, list...), next}}, err
+	return &struct{ Body organizationPage }{organizationPage(edge.ListOf(list, next))}, err
 }
 
 func (s *server) setBudget(ctx context.Context, in *struct {
@@ -142,11 +136,10 @@ func (s *server) setBudget(ctx context.Context, in *struct {
 		Hard int64 `json:"hard_micros" minimum:"0" maximum:"1000000000000000" doc:"what may be spent in a month, in millionths of a US dollar"`
 	}
 },
-) (*struct{ Body budget.Account }, error) {
-	p, err := who(ctx)
+) (*edge.Single[budget.Account], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.Ledger.SetLimits(ctx, in.Organization, budget.Limits{Soft: in.Body.Soft, Hard: in.Body.Hard}, p.User)
-	return &struct{ Body budget.Account }{a}, err
+	return edge.One(s.Ledger.SetLimits(ctx, in.Organization, budget.Limits{Soft: in.Body.Soft, Hard: in.Body.Hard}, p.User))
 }

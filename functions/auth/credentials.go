@@ -42,7 +42,7 @@ type OfOrganization struct {
 // scope gives who asks, and the organisation whose credentials they ask for, with a
 // ctx that sees its rows.
 func (s *server) scope(ctx context.Context, o OfOrganization) (_ context.Context, p account.Principal, organization string, err error) {
-	if p, err = who(ctx); err != nil {
+	if p, err = account.Who(ctx); err != nil {
 		return nil, p, "", err
 	}
 	if o.Organization == "" || o.Organization == p.Organization {
@@ -58,10 +58,7 @@ func (s *server) scope(ctx context.Context, o OfOrganization) (_ context.Context
 	return ctx, p, o.Organization, nil
 }
 
-type credentialPage struct {
-	Items      []account.Credential `json:"items"`
-	NextCursor string               `json:"next_cursor,omitempty" doc:"cursor of the next page; absent on the last one"`
-}
+type credentialPage edge.List[account.Credential] // named as in the document
 
 func (s *server) listCredentials(ctx context.Context, in *struct {
 	OfOrganization
@@ -77,7 +74,7 @@ func (s *server) listCredentials(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body credentialPage }{credentialPage{append([]account.Credential{}, found...), next}}, nil
+	return &struct{ Body credentialPage }{credentialPage(edge.ListOf(found, next))}, nil
 }
 
 type credentialFields struct {
@@ -125,9 +122,8 @@ func (s *server) createCredential(ctx context.Context, in *createCredential) (*c
 	request.Body.Password = ""
 	fresh := false
 	// The key belongs to the organisation that the credential is made in.
-	caller := p
-	caller.Organization = organization
-	created, err := idempotency.Write(ctx, s.DB, caller, "create-credential", in.Keyed, request, func(tx pgx.Tx) (*account.Credential, error) {
+	p.Organization = organization
+	created, err := idempotency.Write(account.With(ctx, p), s.DB, "create-credential", in.Keyed, request, func(tx pgx.Tx, p account.Principal) (*account.Credential, error) {
 		fresh = true
 		c, err := made.Insert(ctx, tx, organization, p.User)
 		return &c, err

@@ -3,14 +3,12 @@
 package auth
 
 import (
-	"context"
 	"net/http"
 
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -48,13 +46,4 @@ func newAPI(d Deps) *edge.API {
 	s.credentials(api)
 	s.budget(api)
 	return api
-}
-
-// who gives the principal that the gate has put into ctx.
-func who(ctx context.Context) (account.Principal, error) {
-	p, ok := account.From(ctx)
-	if !ok {
-		return p, fault.New(fault.Unauthenticated, "Sign in first.")
-	}
-	return p, nil
 }

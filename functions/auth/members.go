@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge"
 )
 
 // memberPage is a part of the people, and on the first page the open invitations.
@@ -18,7 +19,7 @@ func (s *server) members(ctx context.Context, in *struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"100" doc:"how many at most"`
 },
 ) (*struct{ Body memberPage }, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,23 +45,19 @@ func (s *server) invite(ctx context.Context, in *struct {
 		Name  string       `json:"name,omitempty" maxLength:"100" doc:"what you call them; they choose their own"`
 	}
 },
-) (*struct{ Body account.Invitation }, error) {
-	p, err := who(ctx)
+) (*edge.Single[account.Invitation], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	invitation, err := s.Desk.Invite(ctx, p, in.Body.Email, in.Body.Role, in.Body.Name)
-	if err != nil {
-		return nil, err
-	}
-	return &struct{ Body account.Invitation }{invitation}, nil
+	return edge.One(s.Desk.Invite(ctx, p, in.Body.Email, in.Body.Role, in.Body.Name))
 }
 
 func (s *server) uninvite(ctx context.Context, in *struct {
 	Invitation string `path:"invitation" maxLength:"64"`
 },
 ) (*struct{}, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,20 +74,16 @@ func (s *server) changeRole(ctx context.Context, in *struct {
 		Role account.Role `json:"role" enum:"root,owner,author,learner"`
 	}
 },
-) (*struct{ Body account.Member }, error) {
-	p, err := who(ctx)
+) (*edge.Single[account.Member], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m, err := account.ChangeRole(ctx, s.DB, p, in.User, in.Body.Role)
-	if err != nil {
-		return nil, err
-	}
-	return &struct{ Body account.Member }{m}, nil
+	return edge.One(account.ChangeRole(ctx, s.DB, p, in.User, in.Body.Role))
 }
 
 func (s *server) removeMember(ctx context.Context, in *ByUser) (*struct{}, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -47,12 +47,12 @@ func (s *server) people(api *edge.API) {
 		"Its link stops working.", http.StatusNoContent), s.uninvite)
 }
 
-func (s *server) me(ctx context.Context, _ *struct{}) (*struct{ Body account.Profile }, error) {
-	p, err := who(ctx)
+func (s *server) me(ctx context.Context, _ *struct{}) (*edge.Single[account.Profile], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return profile(account.GetProfile(ctx, s.DB, p))
+	return edge.One(account.GetProfile(ctx, s.DB, p))
 }
 
 func (s *server) updateMe(ctx context.Context, in *struct {
@@ -60,17 +60,10 @@ func (s *server) updateMe(ctx context.Context, in *struct {
 		Name string `json:"name" minLength:"1" maxLength:"100"`
 	}
 },
-) (*struct{ Body account.Profile }, error) {
-	p, err := who(ctx)
+) (*edge.Single[account.Profile], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return profile(account.Rename(ctx, s.DB, p, in.Body.Name))
-}
-
-func profile(p account.Profile, err error) (*struct{ Body account.Profile }, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &struct{ Body account.Profile }{p}, nil
+	return edge.One(account.Rename(ctx, s.DB, p, in.Body.Name))
 }

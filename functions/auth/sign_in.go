@@ -64,7 +64,7 @@ type changePassword struct {
 }
 
 func (s *server) changePassword(ctx context.Context, in *changePassword) (*session, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ type takeAddress struct {
 }
 
 func (s *server) takeAddress(ctx context.Context, in *takeAddress) (*session, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (s *server) takeAddress(ctx context.Context, in *takeAddress) (*session, er
 }
 
 func (s *server) signIns(ctx context.Context, _ *struct{}) (*struct{ Body devices }, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *server) endSignIn(ctx context.Context, in *struct {
 	SignIn string `path:"sign_in" maxLength:"64"`
 },
 ) (*struct{}, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (s *server) endSignIn(ctx context.Context, in *struct {
 }
 
 func (s *server) signOutEverywhere(ctx context.Context, _ *struct{}) (*ended, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/idempotency"
 )
 
 type ByCheckpoint struct {
@@ -15,24 +16,24 @@ type ByCheckpoint struct {
 	Checkpoint string `path:"checkpoint" maxLength:"64" example:"ckp_06fz3qk8v0g1m2n4p5r6s7t8"`
 }
 
-func (s *server) listCheckpoints(ctx context.Context, in *listMessages) (*listed[conversation.Checkpoint], error) {
-	p, err := who(ctx)
+func (s *server) listCheckpoints(ctx context.Context, in *listMessages) (*edge.Listed[conversation.Checkpoint], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return listOf(conversation.Checkpoints(ctx, s.DB, p, in.Session, in.Cursor, in.Limit))
+	return edge.Listing(conversation.Checkpoints(ctx, s.DB, p, in.Session, in.Cursor, in.Limit))
 }
 
-func (s *server) getCheckpoint(ctx context.Context, in *ByCheckpoint) (*single[conversation.Snapshot], error) {
-	p, err := who(ctx)
+func (s *server) getCheckpoint(ctx context.Context, in *ByCheckpoint) (*edge.Single[conversation.Snapshot], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return oneOf(conversation.StateAt(ctx, s.DB, p, in.Session, in.Checkpoint))
+	return edge.One(conversation.StateAt(ctx, s.DB, p, in.Session, in.Checkpoint))
 }
 
 func (s *server) replayCheckpoint(ctx context.Context, in *ByCheckpoint) (edge.Producer, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func (s *server) replayCheckpoint(ctx context.Context, in *ByCheckpoint) (edge.P
 
 type forkCheckpoint struct {
 	ByCheckpoint
-	Keyed
+	idempotency.Keyed
 	Body *struct {
 		Title string `json:"title,omitempty" maxLength:"200" doc:"absent: the session's"`
 	} `required:"false"`
@@ -57,7 +58,7 @@ type forkCheckpoint struct {
 
 // forkCheckpoint counts as a request for an answer: it copies what may be much.
 func (s *server) forkCheckpoint(ctx context.Context, in *forkCheckpoint) (*made[conversation.Session], error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (s *server) forkCheckpoint(ctx context.Context, in *forkCheckpoint) (*made[
 	if in.Body != nil {
 		title = in.Body.Title
 	}
-	return write(ctx, s, "fork-checkpoint", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
+	return idempotency.Write(ctx, s.DB, "fork-checkpoint", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
 		return begun(conversation.Fork(ctx, tx, p, in.Session, in.Checkpoint, title))
 	})
 }

@@ -80,7 +80,7 @@ func inPath(name string, op huma.Operation) huma.Operation {
 
 // complete answers a request, by itself or in a session.
 func (s *server) complete(w http.ResponseWriter, r *http.Request, in *completionRequest) error {
-	p, err := who(r.Context())
+	p, err := account.Who(r.Context())
 	if err != nil {
 		return err
 	}

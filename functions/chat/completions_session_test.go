@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lectern.dev/lectern/internal/conversation"
+	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 )
@@ -25,7 +26,7 @@ func (r *rig) bound(session, question, more string, headers ...string) answered 
 // said gives the messages of a session, as "role: content".
 func (r *rig) said(session string) (all []string) {
 	r.t.Helper()
-	for _, m := range into[list[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+session+"/messages", nil).want(200)).Items {
+	for _, m := range into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+session+"/messages", nil).want(200)).Items {
 		all = append(all, string(m.Role)+": "+m.Content)
 	}
 	return all

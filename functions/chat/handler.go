@@ -13,7 +13,6 @@ import (
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
 )
@@ -145,13 +144,4 @@ const (
 func paid(op huma.Operation) huma.Operation {
 	op.Errors = append(op.Errors, http.StatusPaymentRequired)
 	return op
-}
-
-// who gives the principal that the gate has put into ctx.
-func who(ctx context.Context) (account.Principal, error) {
-	p, ok := account.From(ctx)
-	if !ok {
-		return p, fault.New(fault.Unauthenticated, "Sign in first.")
-	}
-	return p, nil
 }

@@ -40,7 +40,7 @@ func TestAnAnswerStreams(t *testing.T) {
 	if done.Message.TTFB == nil {
 		t.Error("the time to the first byte is not in the row")
 	}
-	rows := into[list[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+ses+"/messages", nil).want(200)).Items
+	rows := into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+ses+"/messages", nil).want(200)).Items
 	if len(rows) != 2 || rows[0].Role != conversation.User || rows[0].Content != "When do owls hunt?" || rows[1].ID != done.Message.ID || rows[1].Parent != rows[0].ID {
 		t.Errorf("rows: %+v", rows)
 	}
@@ -107,7 +107,7 @@ func TestBranchesAndCheckpoints(t *testing.T) {
 	if q := into[conversation.Message](r.do("GET", at+"/messages/"+beginning.Parent, nil).want(200)); q.Parent != "" {
 		t.Errorf("a new beginning: %+v", q)
 	}
-	checkpoints := into[list[conversation.Checkpoint]](r.do("GET", at+"/checkpoints", nil).want(200)).Items
+	checkpoints := into[edge.List[conversation.Checkpoint]](r.do("GET", at+"/checkpoints", nil).want(200)).Items
 	if len(checkpoints) != 3 || checkpoints[0].Message != first.ID {
 		t.Fatalf("%+v", checkpoints)
 	}
@@ -127,7 +127,7 @@ func TestBranchesAndCheckpoints(t *testing.T) {
 		t.Error("forked twice under one key")
 	}
 	r.do("POST", c+"/forks", nil).want(201)
-	if rows := into[list[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+fork.ID+"/messages", nil).want(200)).Items; len(rows) != 2 {
+	if rows := into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+fork.ID+"/messages", nil).want(200)).Items; len(rows) != 2 {
 		t.Errorf("the fork begins with %+v", rows)
 	}
 }
@@ -139,8 +139,8 @@ func TestSessionsAreListedNamedAndDeleted(t *testing.T) {
 	for range 3 {
 		ids = append(ids, r.session("Authorization", "learner"))
 	}
-	page := into[list[conversation.Session]](r.do("GET", "/v1/chat/sessions?limit=2", nil, "Authorization", "learner").want(200))
-	rest := into[list[conversation.Session]](r.do("GET", "/v1/chat/sessions?limit=2&cursor="+page.NextCursor, nil, "Authorization", "learner").want(200))
+	page := into[edge.List[conversation.Session]](r.do("GET", "/v1/chat/sessions?limit=2", nil, "Authorization", "learner").want(200))
+	rest := into[edge.List[conversation.Session]](r.do("GET", "/v1/chat/sessions?limit=2&cursor="+page.NextCursor, nil, "Authorization", "learner").want(200))
 	if len(page.Items) != 2 || len(rest.Items) != 1 || page.Items[0].ID != ids[2] || rest.NextCursor != "" {
 		t.Errorf("%+v, then %+v", page, rest)
 	}
@@ -161,7 +161,7 @@ func TestSessionsAreListedNamedAndDeleted(t *testing.T) {
 func TestTasks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	tasks := into[list[conversation.Task]](r.do("GET", "/v1/chat/tasks", nil).want(200)).Items
+	tasks := into[edge.List[conversation.Task]](r.do("GET", "/v1/chat/tasks", nil).want(200)).Items
 	for _, name := range []string{"tutor", "explain", "quiz-me", "summarise"} {
 		if !slices.ContainsFunc(tasks, func(k conversation.Task) bool { return k.Name == name && k.BuiltIn && k.Instructions != "" }) {
 			t.Errorf("%s is not among %+v", name, tasks)
@@ -179,7 +179,7 @@ func TestTasks(t *testing.T) {
 	if m := last(t, r.send(ses, map[string]any{"content": "When?", "task": "socratic"})); m.TaskID != "socratic@2" {
 		t.Errorf("answered by %s", m.TaskID)
 	}
-	if others := into[list[conversation.Task]](r.do("GET", "/v1/chat/tasks", nil, "Authorization", "stranger").want(200)).Items; len(others) != len(tasks) {
+	if others := into[edge.List[conversation.Task]](r.do("GET", "/v1/chat/tasks", nil, "Authorization", "stranger").want(200)).Items; len(others) != len(tasks) {
 		t.Errorf("another organisation has %+v", others)
 	}
 }
@@ -195,7 +195,7 @@ func TestWhatIsRememberedIsSeenAndForgotten(t *testing.T) {
 	}
 	memories := func(as string) []conversation.Memory {
 		t.Helper()
-		return into[list[conversation.Memory]](r.do("GET", "/v1/chat/memories?course=crs_1", nil, "Authorization", as).want(200)).Items
+		return into[edge.List[conversation.Memory]](r.do("GET", "/v1/chat/memories?course=crs_1", nil, "Authorization", as).want(200)).Items
 	}
 	eventually(t, func() bool { return len(memories("learner")) == 3 })
 	if m := memories("learner"); m[0].Content != "Three?" || m[0].Kind != conversation.Asked {

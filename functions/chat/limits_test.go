@@ -94,7 +94,7 @@ func TestARefusalBeginsNothing(t *testing.T) {
 	r.send(ses, map[string]any{"content": "When?"})
 	r.do("POST", "/v1/chat/sessions/"+ses+"/messages", map[string]any{"content": "Where?"}).want(429)
 	at := "/v1/chat/sessions/" + ses + "/checkpoints"
-	r.do("POST", at+"/"+into[list[conversation.Checkpoint]](r.do("GET", at, nil).want(200)).Items[0].ID+"/forks", nil).want(429)
+	r.do("POST", at+"/"+into[edge.List[conversation.Checkpoint]](r.do("GET", at, nil).want(200)).Items[0].ID+"/forks", nil).want(429)
 	if n := r.find(`SELECT count(*)::text FROM messages`); n != "2" || r.model.asked != 1 {
 		t.Errorf("%s messages, %d calls", n, r.model.asked)
 	}

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
@@ -10,15 +11,15 @@ import (
 
 type listMessages struct {
 	BySession
-	Page
+	edge.Page
 }
 
-func (s *server) listMessages(ctx context.Context, in *listMessages) (*listed[conversation.Message], error) {
-	p, err := who(ctx)
+func (s *server) listMessages(ctx context.Context, in *listMessages) (*edge.Listed[conversation.Message], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return listOf(conversation.Messages(ctx, s.DB, p, in.Session, in.Cursor, in.Limit))
+	return edge.Listing(conversation.Messages(ctx, s.DB, p, in.Session, in.Cursor, in.Limit))
 }
 
 type ByMessage struct {
@@ -26,12 +27,12 @@ type ByMessage struct {
 	Message string `path:"message" maxLength:"64" example:"msg_06fz3qk8v0g1m2n4p5r6s7t8"`
 }
 
-func (s *server) getMessage(ctx context.Context, in *ByMessage) (*single[conversation.Message], error) {
-	p, err := who(ctx)
+func (s *server) getMessage(ctx context.Context, in *ByMessage) (*edge.Single[conversation.Message], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return oneOf(conversation.GetMessage(ctx, s.DB, p, in.Session, in.Message))
+	return edge.One(conversation.GetMessage(ctx, s.DB, p, in.Session, in.Message))
 }
 
 // newMessage is what a person sends.
@@ -62,7 +63,7 @@ func (s *server) sendMessage(ctx context.Context, in *sendMessage) (edge.Produce
 // ask begins an answer and follows it from its start. All that can be refused is
 // refused before, as a problem; what goes wrong later the last event tells.
 func (s *server) ask(ctx context.Context, session string, prompt conversation.Prompt) (edge.Producer, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}

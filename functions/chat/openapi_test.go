@@ -152,7 +152,7 @@ func (r *rig) some() map[string]string {
 	r.t.Helper()
 	ses := r.session()
 	m := last(r.t, r.send(ses, map[string]any{"content": "When?"}))
-	c := into[list[conversation.Checkpoint]](r.do("GET", "/v1/chat/sessions/"+ses+"/checkpoints", nil).want(200)).Items[0]
+	c := into[edge.List[conversation.Checkpoint]](r.do("GET", "/v1/chat/sessions/"+ses+"/checkpoints", nil).want(200)).Items[0]
 	return map[string]string{"session": ses, "message": m.Parent, "answer": m.ID, "checkpoint": c.ID, "memory": "mem_none"}
 }
 

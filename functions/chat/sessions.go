@@ -7,6 +7,8 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/idempotency"
 )
 
 type BySession struct {
@@ -14,16 +16,16 @@ type BySession struct {
 }
 
 type listSessions struct {
-	Page
+	edge.Page
 	Course string `query:"course" maxLength:"64" doc:"only those beside this course"`
 }
 
-func (s *server) listSessions(ctx context.Context, in *listSessions) (*listed[conversation.Session], error) {
-	p, err := who(ctx)
+func (s *server) listSessions(ctx context.Context, in *listSessions) (*edge.Listed[conversation.Session], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return listOf(conversation.ListSessions(ctx, s.DB, p, in.Course, in.Cursor, in.Limit))
+	return edge.Listing(conversation.ListSessions(ctx, s.DB, p, in.Course, in.Cursor, in.Limit))
 }
 
 // newSession is what a session is begun with.
@@ -35,16 +37,22 @@ type newSession struct {
 }
 
 type createSession struct {
-	Keyed
+	idempotency.Keyed
 	Body newSession
 }
 
 func (s *server) createSession(ctx context.Context, in *createSession) (*made[conversation.Session], error) {
-	return write(ctx, s, "create-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
+	return idempotency.Write(ctx, s.DB, "create-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
 		return begun(conversation.CreateSession(ctx, tx, p, conversation.NewSession{
 			CourseID: in.Body.Course, LessonID: in.Body.Lesson, Task: in.Body.Task, Title: in.Body.Title,
 		}))
 	})
+}
+
+// made is the answer to who made something.
+type made[T any] struct {
+	Location string `header:"Location"`
+	Body     T
 }
 
 func begun(session conversation.Session, err error) (*made[conversation.Session], error) {
@@ -54,35 +62,35 @@ func begun(session conversation.Session, err error) (*made[conversation.Session]
 	return &made[conversation.Session]{Location: "/v1/chat/sessions/" + session.ID, Body: session}, nil
 }
 
-func (s *server) getSession(ctx context.Context, in *BySession) (*single[conversation.Session], error) {
-	p, err := who(ctx)
+func (s *server) getSession(ctx context.Context, in *BySession) (*edge.Single[conversation.Session], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return oneOf(conversation.GetSession(ctx, s.DB, p, in.Session))
+	return edge.One(conversation.GetSession(ctx, s.DB, p, in.Session))
 }
 
 type renameSession struct {
 	BySession
-	Keyed
+	idempotency.Keyed
 	Body struct {
 		Title string `json:"title" maxLength:"200"`
 	}
 }
 
-func (s *server) renameSession(ctx context.Context, in *renameSession) (*single[conversation.Session], error) {
-	return write(ctx, s, "rename-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*single[conversation.Session], error) {
-		return oneOf(conversation.RenameSession(ctx, tx, p, in.Session, in.Body.Title))
+func (s *server) renameSession(ctx context.Context, in *renameSession) (*edge.Single[conversation.Session], error) {
+	return idempotency.Write(ctx, s.DB, "rename-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*edge.Single[conversation.Session], error) {
+		return edge.One(conversation.RenameSession(ctx, tx, p, in.Session, in.Body.Title))
 	})
 }
 
 type deleteSession struct {
 	BySession
-	Keyed
+	idempotency.Keyed
 }
 
-func (s *server) deleteSession(ctx context.Context, in *deleteSession) (*nothing, error) {
-	return write(ctx, s, "delete-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*nothing, error) {
-		return &nothing{}, conversation.DeleteSession(ctx, tx, p, in.Session)
+func (s *server) deleteSession(ctx context.Context, in *deleteSession) (*struct{}, error) {
+	return idempotency.Write(ctx, s.DB, "delete-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*struct{}, error) {
+		return &struct{}{}, conversation.DeleteSession(ctx, tx, p, in.Session)
 	})
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
 )
@@ -13,7 +14,7 @@ type followAnswer struct {
 }
 
 func (s *server) followAnswer(ctx context.Context, in *followAnswer) (edge.Producer, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -40,10 +41,10 @@ func (s *server) producer(read conversation.Reader, done func(), err error) (edg
 	}, nil
 }
 
-func (s *server) stopAnswer(ctx context.Context, in *BySession) (*nothing, error) {
-	p, err := who(ctx)
+func (s *server) stopAnswer(ctx context.Context, in *BySession) (*struct{}, error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &nothing{}, s.tutor.Stop(ctx, p, in.Session)
+	return &struct{}{}, s.tutor.Stop(ctx, p, in.Session)
 }

@@ -219,7 +219,7 @@ func TestFiveTabs(t *testing.T) {
 	if text(t, first) != "Owls hunt at night." {
 		t.Errorf("%+v", first)
 	}
-	rows := into[list[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+ses+"/messages", nil).want(200)).Items
+	rows := into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+ses+"/messages", nil).want(200)).Items
 	if len(rows) != 2 || rows[1].Parent != rows[0].ID {
 		t.Errorf("%+v", rows)
 	}

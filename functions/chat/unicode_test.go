@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"lectern.dev/lectern/internal/conversation"
+	"lectern.dev/lectern/internal/edge"
 )
 
 // texts are what people paste and attackers send, as they stand in JSON: a lone
@@ -72,7 +73,7 @@ func TestEveryTextIsKeptExactlyOrRefused(t *testing.T) {
 				if got := last(t, all); got.Content != want || textOf(t, all) != want {
 					t.Errorf("%s: the model said %q, told %q, kept %q", name, want, textOf(t, all), got.Content)
 				}
-				rows := into[list[conversation.Message]](r.do("GET", try.path, nil).want(200)).Items
+				rows := into[edge.List[conversation.Message]](r.do("GET", try.path, nil).want(200)).Items
 				if rows[0].Content != want {
 					t.Errorf("%s: sent %q, kept %q", name, want, rows[0].Content)
 				}

@@ -9,43 +9,28 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/idempotency"
 )
-
-// Page asks for a part of a list.
-type Page struct {
-	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"how many at most"`
-}
-
-// list is how every list is answered.
-type list[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor,omitempty" doc:"cursor of the next page; absent on the last one"`
-}
 
 type ByCourse struct {
 	Course string `path:"course" maxLength:"64" example:"crs_06fz3qk8v0g1m2n4p5r6s7t8"`
 }
 
-func (s *server) listCourses(ctx context.Context, in *Page) (*struct{ Body list[course.Course] }, error) {
-	p, err := who(ctx)
+func (s *server) listCourses(ctx context.Context, in *edge.Page) (*edge.Listed[course.Course], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
-	courses, next, err := course.List(ctx, s.DB, p.Organization, in.Cursor, in.Limit)
-	if err != nil {
-		return nil, err
-	}
-	return &struct{ Body list[course.Course] }{list[course.Course]{append([]course.Course{}, courses...), next}}, nil
+	return edge.Listing(course.List(ctx, s.DB, p.Organization, in.Cursor, in.Limit))
 }
 
 type createCourse struct {
-	Keyed
+	idempotency.Keyed
 	Body course.Fields
 }
 
 func (s *server) createCourse(ctx context.Context, in *createCourse) (*written[course.Course], error) {
-	return write(ctx, s, "create-course", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Course], error) {
+	return idempotency.Write(ctx, s.DB, "create-course", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Course], error) {
 		c, err := course.Create(ctx, tx, p.Organization, p.User, in.Body)
 		if err != nil {
 			return nil, err
@@ -59,7 +44,7 @@ func (s *server) getCourse(ctx context.Context, in *struct {
 	Fresh
 },
 ) (*fetched[course.Course], error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +58,12 @@ func (s *server) getCourse(ctx context.Context, in *struct {
 type updateCourse struct {
 	ByCourse
 	Conditional
-	Keyed
+	idempotency.Keyed
 	Body edge.Patch[course.Fields]
 }
 
 func (s *server) updateCourse(ctx context.Context, in *updateCourse) (*written[course.Course], error) {
-	return write(ctx, s, "update-course", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Course], error) {
+	return idempotency.Write(ctx, s.DB, "update-course", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Course], error) {
 		c, err := course.Update(ctx, tx, p.Organization, in.Course, in.condition(), in.Body.Apply)
 		if err != nil {
 			return nil, err
@@ -90,12 +75,12 @@ func (s *server) updateCourse(ctx context.Context, in *updateCourse) (*written[c
 type setOutline struct {
 	ByCourse
 	Conditional
-	Keyed
+	idempotency.Keyed
 	Body course.Order
 }
 
 func (s *server) setOutline(ctx context.Context, in *setOutline) (*written[course.Course], error) {
-	return write(ctx, s, "set-outline", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Course], error) {
+	return idempotency.Write(ctx, s.DB, "set-outline", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Course], error) {
 		c, err := course.Reorder(ctx, tx, p.Organization, in.Course, in.condition(), in.Body)
 		if err != nil {
 			return nil, err
@@ -107,12 +92,12 @@ func (s *server) setOutline(ctx context.Context, in *setOutline) (*written[cours
 type deleteCourse struct {
 	ByCourse
 	Conditional
-	Keyed
+	idempotency.Keyed
 }
 
-func (s *server) deleteCourse(ctx context.Context, in *deleteCourse) (*nothing, error) {
-	out, err := write(ctx, s, "delete-course", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*nothing, error) {
-		return &nothing{}, course.Delete(ctx, tx, p.Organization, in.Course, in.condition())
+func (s *server) deleteCourse(ctx context.Context, in *deleteCourse) (*struct{}, error) {
+	out, err := idempotency.Write(ctx, s.DB, "delete-course", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*struct{}, error) {
+		return &struct{}{}, course.Delete(ctx, tx, p.Organization, in.Course, in.condition())
 	})
 	return out, s.cleaned(ctx, err)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
@@ -27,7 +28,7 @@ type watchJob struct {
 }
 
 func (s *server) watchJob(ctx context.Context, in *watchJob) (edge.Producer, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
 	"lectern.dev/lectern/internal/postgres"
@@ -118,13 +117,4 @@ func large(op huma.Operation) huma.Operation {
 func with(op huma.Operation, status int) huma.Operation {
 	op.DefaultStatus = status
 	return op
-}
-
-// who gives the principal that Authenticate has put into ctx.
-func who(ctx context.Context) (account.Principal, error) {
-	p, ok := account.From(ctx)
-	if !ok {
-		return p, fault.New(fault.Unauthenticated, "Sign in first.")
-	}
-	return p, nil
 }

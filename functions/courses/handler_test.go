@@ -156,7 +156,7 @@ func TestAKeyMakesAWriteHappenOnce(t *testing.T) {
 			t.Errorf("answers differ:\n%s\n%s", first, b)
 		}
 	}
-	if all := into[list[course.Course]](r.do("GET", "/v1/courses", nil)); len(all.Items) != 1 || !strings.HasPrefix(first, "201") {
+	if all := into[edge.List[course.Course]](r.do("GET", "/v1/courses", nil)); len(all.Items) != 1 || !strings.HasPrefix(first, "201") {
 		t.Errorf("%d courses; first answer %s", len(all.Items), first)
 	}
 
@@ -165,7 +165,7 @@ func TestAKeyMakesAWriteHappenOnce(t *testing.T) {
 	r.do("POST", "/v1/courses", `{"title":""}`, "Idempotency-Key", "k2").want(422)
 	r.do("POST", "/v1/courses", `{"title":"Now right"}`, "Idempotency-Key", "k2").want(201)
 
-	id := into[list[course.Course]](r.do("GET", "/v1/courses", nil)).Items[0].ID
+	id := into[edge.List[course.Course]](r.do("GET", "/v1/courses", nil)).Items[0].ID
 	r.do("DELETE", "/v1/courses/"+id, nil, "Idempotency-Key", "k3").want(204)
 	r.do("DELETE", "/v1/courses/"+id, nil, "Idempotency-Key", "k3").want(204)
 
@@ -184,7 +184,7 @@ func TestListsPage(t *testing.T) {
 	}
 	cursor := ""
 	for pages := 0; ; pages++ {
-		p := into[list[course.Course]](r.do("GET", "/v1/courses?limit=2&cursor="+cursor, nil).want(200))
+		p := into[edge.List[course.Course]](r.do("GET", "/v1/courses?limit=2&cursor="+cursor, nil).want(200))
 		for _, c := range p.Items {
 			if !want[c.ID] {
 				t.Errorf("%s twice", c.ID)
@@ -332,12 +332,12 @@ func TestASourceGetsItsUploadAndGoesWithItsFiles(t *testing.T) {
 		r.do("POST", at, body).want(want)
 	}
 
-	page := into[list[source.Source]](r.do("GET", at+"?limit=1", nil).want(200))
+	page := into[edge.List[source.Source]](r.do("GET", at+"?limit=1", nil).want(200))
 	if len(page.Items) != 1 || page.Items[0].ID != added.Source.ID || page.NextCursor == "" {
 		t.Errorf("%+v", page)
 	}
 	rest := at + "?limit=1&cursor=" + page.NextCursor
-	page = into[list[source.Source]](r.do("GET", rest, nil).want(200))
+	page = into[edge.List[source.Source]](r.do("GET", rest, nil).want(200))
 	if len(page.Items) != 1 || page.Items[0].ID != second.Source.ID || page.NextCursor != "" {
 		t.Errorf("%+v", page)
 	}
@@ -348,7 +348,7 @@ func TestASourceGetsItsUploadAndGoesWithItsFiles(t *testing.T) {
 	}
 	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).want(204)
 	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).want(404)
-	if page = into[list[source.Source]](r.do("GET", rest, nil).want(200)); len(page.Items) != 1 || page.Items[0].ID != second.Source.ID {
+	if page = into[edge.List[source.Source]](r.do("GET", rest, nil).want(200)); len(page.Items) != 1 || page.Items[0].ID != second.Source.ID {
 		t.Errorf("behind a source that was deleted: %+v", page)
 	}
 	if left, err := r.bucket.List(t.Context(), ""); err != nil || len(left) != 0 {
@@ -377,11 +377,11 @@ func TestPassagesAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := "/v1/courses/" + ids["course"] + "/passages"
-	hits := into[list[source.Hit]](r.do("GET", at+"?q=owl", nil).want(200))
+	hits := into[edge.List[source.Hit]](r.do("GET", at+"?q=owl", nil).want(200))
 	if len(hits.Items) != 1 || hits.Items[0].Page != 3 || hits.Items[0].Start != 10 || hits.Items[0].Source != ids["source"] {
 		t.Errorf("%+v", hits)
 	}
-	if none := into[list[source.Hit]](r.do("GET", at+"?q=penguin", nil).want(200)); none.Items == nil || len(none.Items) != 0 {
+	if none := into[edge.List[source.Hit]](r.do("GET", at+"?q=penguin", nil).want(200)); none.Items == nil || len(none.Items) != 0 {
 		t.Errorf("%+v", none)
 	}
 	r.do("GET", at, nil).want(422)

@@ -6,6 +6,8 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/authoring"
 	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/idempotency"
 	"lectern.dev/lectern/internal/job"
 )
 
@@ -32,34 +34,34 @@ func begun(j job.Job, err error) (*started, error) {
 
 type startGeneration struct {
 	ByCourse
-	Keyed
+	idempotency.Keyed
 	Body authoring.Brief
 }
 
 func (s *server) startGeneration(ctx context.Context, in *startGeneration) (*started, error) {
-	return once(ctx, s, "start-generation", in.Keyed, in, func(p account.Principal) (*started, error) {
+	return idempotency.Once(ctx, s.DB, "start-generation", in.Keyed, in, func(p account.Principal) (*started, error) {
 		return begun(authoring.StartGeneration(ctx, s.Runner, p, in.Course, in.Body))
 	})
 }
 
 type startRender struct {
 	ByLesson
-	Keyed
+	idempotency.Keyed
 }
 
 func (s *server) startRender(ctx context.Context, in *startRender) (*started, error) {
-	return once(ctx, s, "start-render", in.Keyed, in, func(p account.Principal) (*started, error) {
+	return idempotency.Once(ctx, s.DB, "start-render", in.Keyed, in, func(p account.Principal) (*started, error) {
 		return begun(s.StartRender(ctx, s.Runner, p, in.Lesson))
 	})
 }
 
 type startRenders struct {
 	ByCourse
-	Keyed
+	idempotency.Keyed
 }
 
 func (s *server) startRenders(ctx context.Context, in *startRenders) (*started, error) {
-	return once(ctx, s, "start-renders", in.Keyed, in, func(p account.Principal) (*started, error) {
+	return idempotency.Once(ctx, s.DB, "start-renders", in.Keyed, in, func(p account.Principal) (*started, error) {
 		return begun(s.StartRenders(ctx, s.Runner, p, in.Course))
 	})
 }
@@ -69,8 +71,8 @@ type listJobs struct {
 	Limit int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"how many at most"`
 }
 
-func (s *server) listJobs(ctx context.Context, in *listJobs) (*struct{ Body list[job.Job] }, error) {
-	p, err := who(ctx)
+func (s *server) listJobs(ctx context.Context, in *listJobs) (*edge.Listed[job.Job], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (s *server) listJobs(ctx context.Context, in *listJobs) (*struct{ Body list
 		return nil, err
 	}
 	jobs, err := job.ForCourse(ctx, s.DB, p.Organization, in.Course, in.Limit)
-	return &struct{ Body list[job.Job] }{list[job.Job]{Items: append([]job.Job{}, jobs...)}}, err
+	return edge.Listing(jobs, "", err)
 }
 
 type oneJob struct {
@@ -87,7 +89,7 @@ type oneJob struct {
 }
 
 func (s *server) getJob(ctx context.Context, in *ByJob) (*oneJob, error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -97,18 +99,18 @@ func (s *server) getJob(ctx context.Context, in *ByJob) (*oneJob, error) {
 
 type changeJob struct {
 	ByJob
-	Keyed
+	idempotency.Keyed
 }
 
 func (s *server) cancelJob(ctx context.Context, in *changeJob) (*oneJob, error) {
-	return once(ctx, s, "cancel-job", in.Keyed, in, func(p account.Principal) (*oneJob, error) {
+	return idempotency.Once(ctx, s.DB, "cancel-job", in.Keyed, in, func(p account.Principal) (*oneJob, error) {
 		j, err := s.Runner.Cancel(ctx, p.Organization, in.Job)
 		return &oneJob{"no-store", j}, err
 	})
 }
 
 func (s *server) resumeJob(ctx context.Context, in *changeJob) (*started, error) {
-	return once(ctx, s, "resume-job", in.Keyed, in, func(p account.Principal) (*started, error) {
+	return idempotency.Once(ctx, s.DB, "resume-job", in.Keyed, in, func(p account.Principal) (*started, error) {
 		return begun(s.Runner.Resume(ctx, p.Organization, in.Job))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/idempotency"
 )
 
 type ByLesson struct {
@@ -17,12 +18,12 @@ type ByLesson struct {
 
 type createLesson struct {
 	ByModule
-	Keyed
+	idempotency.Keyed
 	Body course.LessonFields
 }
 
 func (s *server) createLesson(ctx context.Context, in *createLesson) (*written[course.Lesson], error) {
-	return write(ctx, s, "create-lesson", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Lesson], error) {
+	return idempotency.Write(ctx, s.DB, "create-lesson", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Lesson], error) {
 		l, err := course.CreateLesson(ctx, tx, p.Organization, in.Module, in.Body)
 		if err != nil {
 			return nil, err
@@ -32,7 +33,7 @@ func (s *server) createLesson(ctx context.Context, in *createLesson) (*written[c
 }
 
 func (s *server) getLesson(ctx context.Context, in *readLesson) (*fetched[course.Lesson], error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,12 +71,12 @@ func (s *server) signed(ctx context.Context, stored course.StoredVideo) (v *cour
 type updateLesson struct {
 	ByLesson
 	Conditional
-	Keyed
+	idempotency.Keyed
 	Body edge.Patch[course.LessonFields]
 }
 
 func (s *server) updateLesson(ctx context.Context, in *updateLesson) (*written[course.Lesson], error) {
-	return write(ctx, s, "update-lesson", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Lesson], error) {
+	return idempotency.Write(ctx, s.DB, "update-lesson", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Lesson], error) {
 		l, err := course.UpdateLesson(ctx, tx, p.Organization, in.Lesson, in.condition(), in.Body.Apply)
 		if err != nil {
 			return nil, err
@@ -87,12 +88,12 @@ func (s *server) updateLesson(ctx context.Context, in *updateLesson) (*written[c
 type deleteLesson struct {
 	ByLesson
 	Conditional
-	Keyed
+	idempotency.Keyed
 }
 
-func (s *server) deleteLesson(ctx context.Context, in *deleteLesson) (*nothing, error) {
-	out, err := write(ctx, s, "delete-lesson", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*nothing, error) {
-		return &nothing{}, course.DeleteLesson(ctx, tx, p.Organization, in.Lesson, in.condition())
+func (s *server) deleteLesson(ctx context.Context, in *deleteLesson) (*struct{}, error) {
+	out, err := idempotency.Write(ctx, s.DB, "delete-lesson", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*struct{}, error) {
+		return &struct{}{}, course.DeleteLesson(ctx, tx, p.Organization, in.Lesson, in.condition())
 	})
 	return out, s.cleaned(ctx, err)
 }

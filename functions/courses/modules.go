@@ -8,6 +8,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/idempotency"
 )
 
 type ByModule struct {
@@ -16,12 +17,12 @@ type ByModule struct {
 
 type createModule struct {
 	ByCourse
-	Keyed
+	idempotency.Keyed
 	Body course.ModuleFields
 }
 
 func (s *server) createModule(ctx context.Context, in *createModule) (*written[course.Module], error) {
-	return write(ctx, s, "create-module", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Module], error) {
+	return idempotency.Write(ctx, s.DB, "create-module", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Module], error) {
 		m, err := course.CreateModule(ctx, tx, p.Organization, in.Course, in.Body)
 		if err != nil {
 			return nil, err
@@ -33,12 +34,12 @@ func (s *server) createModule(ctx context.Context, in *createModule) (*written[c
 type updateModule struct {
 	ByModule
 	Conditional
-	Keyed
+	idempotency.Keyed
 	Body edge.Patch[course.ModuleFields]
 }
 
 func (s *server) updateModule(ctx context.Context, in *updateModule) (*written[course.Module], error) {
-	return write(ctx, s, "update-module", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Module], error) {
+	return idempotency.Write(ctx, s.DB, "update-module", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Module], error) {
 		m, err := course.UpdateModule(ctx, tx, p.Organization, in.Module, in.condition(), in.Body.Apply)
 		if err != nil {
 			return nil, err
@@ -50,12 +51,12 @@ func (s *server) updateModule(ctx context.Context, in *updateModule) (*written[c
 type deleteModule struct {
 	ByModule
 	Conditional
-	Keyed
+	idempotency.Keyed
 }
 
-func (s *server) deleteModule(ctx context.Context, in *deleteModule) (*nothing, error) {
-	out, err := write(ctx, s, "delete-module", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*nothing, error) {
-		return &nothing{}, course.DeleteModule(ctx, tx, p.Organization, in.Module, in.condition())
+func (s *server) deleteModule(ctx context.Context, in *deleteModule) (*struct{}, error) {
+	out, err := idempotency.Write(ctx, s.DB, "delete-module", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*struct{}, error) {
+		return &struct{}{}, course.DeleteModule(ctx, tx, p.Organization, in.Module, in.condition())
 	})
 	return out, s.cleaned(ctx, err)
 }

@@ -93,7 +93,7 @@ func TestOthersFindNothing(t *testing.T) {
 	if after := r.everything(); after != before {
 		t.Errorf("something changed:\n%s\n%s", before, after)
 	}
-	if courses := into[list[any]](r.do("GET", "/v1/courses", nil, "Authorization", "org_other")); len(courses.Items) != 0 {
+	if courses := into[edge.List[any]](r.do("GET", "/v1/courses", nil, "Authorization", "org_other")); len(courses.Items) != 0 {
 		t.Error("a stranger lists courses")
 	}
 }

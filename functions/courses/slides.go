@@ -8,6 +8,7 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/idempotency"
 )
 
 // content is an ordered part of a lesson: its slides or its questions.
@@ -22,7 +23,7 @@ type readLesson struct {
 }
 
 func (s *server) getSlides(ctx context.Context, in *readLesson) (*fetched[content[course.Slide]], error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -37,14 +38,14 @@ func (s *server) getSlides(ctx context.Context, in *readLesson) (*fetched[conten
 type setSlides struct {
 	ByLesson
 	Conditional
-	Keyed
+	idempotency.Keyed
 	Body struct {
 		Items []course.Slide `json:"items" maxItems:"40"`
 	}
 }
 
 func (s *server) setSlides(ctx context.Context, in *setSlides) (*written[content[course.Slide]], error) {
-	return write(ctx, s, "set-slides", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[content[course.Slide]], error) {
+	return idempotency.Write(ctx, s.DB, "set-slides", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[content[course.Slide]], error) {
 		slides, version, err := course.ReplaceSlides(ctx, tx, p.Organization, in.Lesson, in.condition(), in.Body.Items)
 		if err != nil {
 			return nil, err
@@ -57,12 +58,12 @@ type updateSlide struct {
 	ByLesson
 	Slide string `path:"slide" maxLength:"64" example:"sld_06fz3qk8v0g1m2n4p5r6s7t8"`
 	Conditional
-	Keyed
+	idempotency.Keyed
 	Body edge.Patch[course.Slide]
 }
 
 func (s *server) updateSlide(ctx context.Context, in *updateSlide) (*written[course.Slide], error) {
-	return write(ctx, s, "update-slide", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Slide], error) {
+	return idempotency.Write(ctx, s.DB, "update-slide", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[course.Slide], error) {
 		slide, version, err := course.UpdateSlide(ctx, tx, p.Organization, in.Lesson, in.Slide, in.condition(), in.Body.Apply)
 		if err != nil {
 			return nil, err
@@ -72,7 +73,7 @@ func (s *server) updateSlide(ctx context.Context, in *updateSlide) (*written[cou
 }
 
 func (s *server) getQuestions(ctx context.Context, in *readLesson) (*fetched[content[course.Question]], error) {
-	p, err := who(ctx)
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,14 +88,14 @@ func (s *server) getQuestions(ctx context.Context, in *readLesson) (*fetched[con
 type setQuestions struct {
 	ByLesson
 	Conditional
-	Keyed
+	idempotency.Keyed
 	Body struct {
 		Items []course.Question `json:"items" maxItems:"30"`
 	}
 }
 
 func (s *server) setQuestions(ctx context.Context, in *setQuestions) (*written[content[course.Question]], error) {
-	return write(ctx, s, "set-questions", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[content[course.Question]], error) {
+	return idempotency.Write(ctx, s.DB, "set-questions", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*written[content[course.Question]], error) {
 		questions, version, err := course.ReplaceQuestions(ctx, tx, p.Organization, in.Lesson, in.condition(), in.Body.Items)
 		if err != nil {
 			return nil, err

@@ -11,13 +11,15 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/course"
+	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/idempotency"
 	"lectern.dev/lectern/internal/source"
 )
 
 type addSource struct {
 	ByCourse
-	Keyed
+	idempotency.Keyed
 	Body struct {
 		Name        string `json:"name" minLength:"1" maxLength:"255" example:"handbook.pdf"`
 		ContentType string `json:"content_type,omitempty" maxLength:"200" doc:"as the browser says; the name's extension decides" example:"application/pdf"`
@@ -39,7 +41,7 @@ type upload struct {
 }
 
 func (s *server) addSource(ctx context.Context, in *addSource) (*upload, error) {
-	added, err := write(ctx, s, "add-source", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*keptSource, error) {
+	added, err := idempotency.Write(ctx, s.DB, "add-source", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*keptSource, error) {
 		src, err := source.Create(ctx, tx, p.Organization, in.Course, source.NewSource{Name: in.Body.Name, ContentType: in.Body.ContentType, Size: in.Body.Size})
 		return &keptSource{src, src.Object}, err
 	})
@@ -67,10 +69,10 @@ type keptSource struct {
 // listSources pages through what source.List gives as a whole: at most a hundred.
 func (s *server) listSources(ctx context.Context, in *struct {
 	ByCourse
-	Page
+	edge.Page
 },
-) (*struct{ Body list[source.Source] }, error) {
-	p, err := who(ctx)
+) (*edge.Listed[source.Source], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,23 +93,24 @@ func (s *server) listSources(ctx context.Context, in *struct {
 			return cmp.Or(cmp.Compare(s.CreatedAt.UnixMicro(), made), cmp.Compare(s.ID, id)) <= 0
 		})
 	}
-	out := list[source.Source]{Items: append([]source.Source{}, sources[:min(in.Limit, len(sources))]...)}
+	next := ""
 	if len(sources) > in.Limit {
+		sources = sources[:in.Limit]
 		// Its place, not only its id: it may be deleted before the next page is asked for.
-		last := out.Items[in.Limit-1]
-		out.NextCursor = strconv.FormatInt(last.CreatedAt.UnixMicro(), 36) + "." + last.ID
+		last := sources[in.Limit-1]
+		next = strconv.FormatInt(last.CreatedAt.UnixMicro(), 36) + "." + last.ID
 	}
-	return &struct{ Body list[source.Source] }{out}, nil
+	return edge.Listing(sources, next, nil)
 }
 
 type deleteSource struct {
 	Source string `path:"source" maxLength:"64" example:"src_06fz3qk8v0g1m2n4p5r6s7t8"`
-	Keyed
+	idempotency.Keyed
 }
 
-func (s *server) deleteSource(ctx context.Context, in *deleteSource) (*nothing, error) {
-	out, err := write(ctx, s, "delete-source", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*nothing, error) {
-		return &nothing{}, source.Delete(ctx, tx, p.Organization, in.Source)
+func (s *server) deleteSource(ctx context.Context, in *deleteSource) (*struct{}, error) {
+	out, err := idempotency.Write(ctx, s.DB, "delete-source", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*struct{}, error) {
+		return &struct{}{}, source.Delete(ctx, tx, p.Organization, in.Source)
 	})
 	return out, s.cleaned(ctx, err)
 }
@@ -117,8 +120,8 @@ func (s *server) searchPassages(ctx context.Context, in *struct {
 	Query string `query:"q" required:"true" minLength:"1" maxLength:"1000" example:"barn owl"`
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"10" doc:"how many at most"`
 },
-) (*struct{ Body list[source.Hit] }, error) {
-	p, err := who(ctx)
+) (*edge.Listed[source.Hit], error) {
+	p, err := account.Who(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -126,5 +129,5 @@ func (s *server) searchPassages(ctx context.Context, in *struct {
 		return nil, err
 	}
 	hits, err := source.Search(ctx, s.DB, p.Organization, in.Course, in.Query, in.Limit)
-	return &struct{ Body list[source.Hit] }{list[source.Hit]{Items: append([]source.Hit{}, hits...)}}, err
+	return edge.Listing(hits, "", err)
 }

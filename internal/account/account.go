@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -63,4 +64,13 @@ func With(ctx context.Context, p Principal) context.Context {
 func From(ctx context.Context) (p Principal, ok bool) {
 	p, ok = ctx.Value(principalKey{}).(Principal)
 	return p, ok
+}
+
+// Who is From behind a gate; it says Unauthenticated when nobody has been let in.
+func Who(ctx context.Context) (Principal, error) {
+	p, ok := From(ctx)
+	if !ok {
+		return p, fault.New(fault.Unauthenticated, "Sign in first.")
+	}
+	return p, nil
 }

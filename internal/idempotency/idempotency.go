@@ -20,26 +20,29 @@ type Keyed struct {
 	Key string `header:"Idempotency-Key" maxLength:"200" doc:"Any text of your own, new for every change: sent again with it, the change is not made twice"`
 }
 
-// Write runs change in a transaction, once per key. The answer is kept in the
-// transaction of the change itself, so neither is there without the other; a second
-// request waits for the first.
+// Write runs change in a transaction for who asks in ctx, once per key. The answer is
+// kept in the transaction of the change itself, so neither is there without the other;
+// a second request waits for the first.
 //
 // The answer is stored as its JSON, and of the request a fast hash: neither may
 // hold a secret. A repeated request gets what the JSON tells, and no more.
-func Write[O any](ctx context.Context, db postgres.Beginner, p account.Principal, operation string, k Keyed, request any,
-	change func(tx pgx.Tx) (*O, error),
+func Write[O any](ctx context.Context, db postgres.Beginner, operation string, k Keyed, request any,
+	change func(tx pgx.Tx, p account.Principal) (*O, error),
 ) (*O, error) {
+	p, err := account.Who(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var digest []byte
 	if k.Key != "" {
-		var err error
 		if digest, err = digestOf(request); err != nil {
 			return nil, err
 		}
 	}
 	var out *O
-	err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+	err = postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
 		if k.Key == "" {
-			out, err = change(tx)
+			out, err = change(tx, p)
 			return err
 		}
 		earlier, err := claim(ctx, tx, p, operation, k.Key, digest)
@@ -50,7 +53,7 @@ func Write[O any](ctx context.Context, db postgres.Beginner, p account.Principal
 			out = new(O)
 			return json.Unmarshal(earlier, out)
 		}
-		if out, err = change(tx); err != nil {
+		if out, err = change(tx, p); err != nil {
 			return err
 		}
 		return keep(ctx, tx, p, operation, k.Key, out)
@@ -64,11 +67,15 @@ func Write[O any](ctx context.Context, db postgres.Beginner, p account.Principal
 // Once is Write for a change that makes its own transactions, and that gives the
 // same when it is repeated soon: who dies between the change and the keeping of its
 // answer makes the next request repeat it.
-func Once[O any](ctx context.Context, db postgres.Beginner, p account.Principal, operation string, k Keyed, request any,
-	change func() (*O, error),
+func Once[O any](ctx context.Context, db postgres.Beginner, operation string, k Keyed, request any,
+	change func(p account.Principal) (*O, error),
 ) (*O, error) {
+	p, err := account.Who(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if k.Key == "" {
-		return change()
+		return change(p)
 	}
 	digest, err := digestOf(request)
 	if err != nil {
@@ -86,7 +93,7 @@ func Once[O any](ctx context.Context, db postgres.Beginner, p account.Principal,
 		out := new(O)
 		return out, json.Unmarshal(earlier, out)
 	}
-	out, err := change()
+	out, err := change(p)
 	if err != nil {
 		_, free := db.Exec(context.WithoutCancel(ctx), `
 			DELETE FROM idempotency

@@ -35,12 +35,12 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-var ways = map[string]func(d *desk, ctx context.Context, p account.Principal, key string, request any) (*made, error){
-	"write": func(d *desk, ctx context.Context, p account.Principal, key string, request any) (*made, error) {
-		return idempotency.Write(ctx, d.db, p, "count", idempotency.Keyed{Key: key}, request, func(pgx.Tx) (*made, error) { return d.change() })
+var ways = map[string]func(d *desk, ctx context.Context, key string, request any) (*made, error){
+	"write": func(d *desk, ctx context.Context, key string, request any) (*made, error) {
+		return idempotency.Write(ctx, d.db, "count", idempotency.Keyed{Key: key}, request, func(pgx.Tx, account.Principal) (*made, error) { return d.change() })
 	},
-	"once": func(d *desk, ctx context.Context, p account.Principal, key string, request any) (*made, error) {
-		return idempotency.Once(ctx, d.db, p, "count", idempotency.Keyed{Key: key}, request, d.change)
+	"once": func(d *desk, ctx context.Context, key string, request any) (*made, error) {
+		return idempotency.Once(ctx, d.db, "count", idempotency.Keyed{Key: key}, request, func(account.Principal) (*made, error) { return d.change() })
 	},
 }
 
@@ -60,7 +60,7 @@ func TestKeys(t *testing.T) {
 			ctx := account.With(t.Context(), account.Local)
 			want := func(number int64, hidden, key string, request any) {
 				t.Helper()
-				got, err := way(d, ctx, account.Local, key, request)
+				got, err := way(d, ctx, key, request)
 				if err != nil || got.Number != number || got.hidden != hidden {
 					t.Errorf("%q with %v: %+v, %v", key, request, got, err)
 				}
@@ -70,17 +70,17 @@ func TestKeys(t *testing.T) {
 			want(3, "a secret", "k", "a")
 			want(3, "", "k", "a")
 			want(4, "a secret", "other", "a")
-			if _, err := way(d, ctx, account.Local, "k", "b"); !fault.Is(err, fault.Conflict) {
+			if _, err := way(d, ctx, "k", "b"); !fault.Is(err, fault.Conflict) {
 				t.Errorf("another request: %v", err)
 			}
 			colleague := account.Local
 			colleague.User = "user_other"
-			if got, err := way(d, ctx, colleague, "k", "b"); err != nil || got.Number != 5 {
+			if got, err := way(d, account.With(ctx, colleague), "k", "b"); err != nil || got.Number != 5 {
 				t.Errorf("somebody else's key: %+v, %v", got, err)
 			}
 			// What failed may be tried again.
 			d.fail = errors.New("no")
-			if _, err := way(d, ctx, account.Local, "new", "a"); !errors.Is(err, d.fail) {
+			if _, err := way(d, ctx, "new", "a"); !errors.Is(err, d.fail) {
 				t.Error(err)
 			}
 			d.fail = nil
@@ -102,7 +102,7 @@ func TestKeysAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if got, err := ways["write"](d, ctx, account.Local, "k", "a"); err != nil || got.Number != 1 {
+			if got, err := ways["write"](d, ctx, "k", "a"); err != nil || got.Number != 1 {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
@@ -110,5 +110,18 @@ func TestKeysAtOnce(t *testing.T) {
 	all.Wait()
 	if n := d.runs.Load(); n != 1 {
 		t.Errorf("%d changes", n)
+	}
+}
+
+// Who has not been let in writes nothing.
+func TestNobodyWrites(t *testing.T) {
+	t.Parallel()
+	for name, way := range ways {
+		d := newDesk(t)
+		for _, key := range []string{"", "k"} {
+			if _, err := way(d, t.Context(), key, "a"); !fault.Is(err, fault.Unauthenticated) || d.runs.Load() != 0 {
+				t.Errorf("%s with %q: %v", name, key, err)
+			}
+		}
 	}
 }
