@@ -222,7 +222,10 @@ func TestDoors(t *testing.T) {
 			SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
 			WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND a.grantee NOT IN (p.proowner, 'lectern_tenant'::regrole, 'lectern_system'::regrole)`,
 		"writes": `
-			SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace AND (provolatile = 'v' OR prolang <> (SELECT oid FROM pg_language WHERE lanname = 'sql'))`,
+			SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace AND provolatile = 'v'`,
+		"puts a statement together": `
+			SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace
+				AND (prosrc ~* '\mexecute\M' OR prolang NOT IN (SELECT oid FROM pg_language WHERE lanname IN ('sql', 'plpgsql')))`,
 	} {
 		if found := lines(t, db, sql); len(found) > 0 {
 			t.Errorf("%s: %q", what, found)

@@ -28,7 +28,7 @@ func (m Model) Complete(ctx context.Context, req llm.Request) (llm.Response, err
 	crash.Point("budget.called")
 	switch {
 	case err == nil || resp.Usage != (llm.Usage{}):
-		r.Settle(ctx, plausible(ctx, req, resp, r.most))
+		r.Settle(ctx, plausible(ctx, int64(llm.EstimateTokens(req)), resp, r.most))
 	case bounded.Err() != nil || llm.MayBeUsed(err):
 		r.Settle(ctx, Units{int64(llm.EstimateTokens(req)), r.most.Output}) // how far it came nobody knows
 	default:
@@ -37,19 +37,31 @@ func (m Model) Complete(ctx context.Context, req llm.Request) (llm.Response, err
 	return resp, err
 }
 
-// reserveCall puts aside the most that a call of a model can cost, and gives the
-// request with a bound to its answer.
+// reserveCall puts aside the most that a call of a model can cost, unless Ahead has, and
+// gives the request with a bound to its answer.
 func (l *Ledger) reserveCall(ctx context.Context, model string, req llm.Request) (*Reservation, llm.Request, error) {
-	price, err := l.Prices.Of(Tokens, model)
+	req, most, err := l.bounded(model, req)
 	if err != nil {
 		return nil, req, err
 	}
+	if r := takeAhead(ctx, l, model, most); r != nil {
+		return r, req, nil
+	}
+	r, err := l.Reserve(ctx, Tokens, model, most)
+	return r, req, err
+}
+
+// bounded gives a request with a bound to its answer, and the most that it can use.
+func (l *Ledger) bounded(model string, req llm.Request) (llm.Request, Units, error) {
+	price, err := l.Prices.Of(Tokens, model)
+	if err != nil {
+		return req, Units{}, err
+	}
 	if err := checkExtra(req.Extra); err != nil {
-		return nil, req, err
+		return req, Units{}, err
 	}
 	if req.MaxTokens <= 0 {
 		req.MaxTokens = price.longestAnswer()
 	}
-	r, err := l.Reserve(ctx, Tokens, model, Units{mostTokens(req), int64(req.MaxTokens)})
-	return r, req, err
+	return req, Units{mostTokens(req), int64(req.MaxTokens)}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"lectern.dev/lectern/internal/crash"
@@ -36,6 +37,14 @@ type Reservation struct {
 // PaymentRequired says that the budget does not hold it; Invalid that the model has
 // no price; Exhausted that the job has asked models as often as one may.
 func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Units) (*Reservation, error) {
+	return l.reserve(ctx, kind, model, most, nothingElse)
+}
+
+func nothingElse(*pgx.Batch) {}
+
+// reserve is Reserve with other statements before it, in the same exchange and the same
+// transaction.
+func (l *Ledger) reserve(ctx context.Context, kind Kind, model string, most Units, also func(*pgx.Batch)) (*Reservation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, postgres.Fault(err)
 	}
@@ -57,7 +66,9 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 	var hard int64
 	var granted bool
 	// What costs nothing is never refused, even where the limit was lowered below what is spent.
-	err = l.DB.QueryRow(ctx, `
+	b := &pgx.Batch{}
+	also(b)
+	b.Queue(`
 		WITH ask AS (
 			SELECT $1::text AS entry_id, $2::text AS organization_id, $3::text AS user_id, $4::text AS subject,
 				$5::text AS kind, $6::text AS model, $7::bigint AS input, $8::bigint AS output, $9::bigint AS micros,
@@ -99,7 +110,9 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 		SELECT hard, EXISTS (SELECT FROM entry)
 		FROM limits`,
 		r.id, payer.Organization, payer.User, payer.Subject, string(kind), model, most.Input, most.Output, price.cost(most),
-		l.Defaults.Hard, calls, lifetime, payer.Uncapped).Scan(&hard, &granted)
+		l.Defaults.Hard, calls, lifetime, payer.Uncapped).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&hard, &granted) })
+	err = l.DB.SendBatch(ctx, b).Close()
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.ConstraintName == "calls_left" {
 		return nil, fault.New(fault.Exhausted,
 			"This job has asked the language model %d times, as often as one job may. Start a new one, with a smaller task.", calls)
@@ -111,7 +124,7 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 		return nil, errors.Join(postgres.Fault(err), r.close(forget, "released", Units{}, 0))
 	}
 	if !granted {
-		return nil, spent(hard)
+		return nil, Unaffordable(hard)
 	}
 	crash.Point("budget.reserved")
 	if work.Err() != nil {
@@ -121,7 +134,9 @@ func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Unit
 	return r, nil
 }
 
-func spent(hard int64) error {
+// Unaffordable is the PaymentRequired of an organization that may spend so much, in
+// millionths of a US dollar, in a month.
+func Unaffordable(hard int64) error {
 	return fault.New(fault.PaymentRequired,
 		"This month's budget of $%s does not hold this any more. Ask the operator to raise it: what waits goes on by itself then, or with the new month.", usd(hard))
 }
@@ -129,18 +144,15 @@ func spent(hard int64) error {
 // Afford says PaymentRequired when an organisation has nothing left this month, so
 // that nothing is begun which would only wait.
 func (l *Ledger) Afford(ctx context.Context, q postgres.Querier, organization string) error {
-	var hard int64
-	var some bool
+	var hard, left int64
 	err := q.QueryRow(ctx, `
-		SELECT limits.hard, limits.hard > coalesce(m.spent_micros + m.reserved_micros, 0)
-		FROM (SELECT coalesce((SELECT hard_micros FROM budgets WHERE organization_id = $1), $2) AS hard) AS limits
-		LEFT JOIN ledger_months m ON m.organization_id = $1 AND m.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date`,
-		organization, l.Defaults.Hard).Scan(&hard, &some)
+		SELECT hard_micros, left_micros
+		FROM budget_of($1, $2)`, organization, l.Defaults.Hard).Scan(&hard, &left)
 	if err != nil {
 		return postgres.Fault(err)
 	}
-	if !some {
-		return spent(hard)
+	if left <= 0 {
+		return Unaffordable(hard)
 	}
 	return nil
 }
@@ -149,10 +161,7 @@ func (l *Ledger) Afford(ctx context.Context, q postgres.Querier, organization st
 func (l *Ledger) Holds(ctx context.Context, organization, subject string) (bool, error) {
 	var holds bool
 	err := l.DB.QueryRow(ctx, `
-		SELECT coalesce((SELECT hard_micros FROM budgets WHERE organization_id = $1), $2) - coalesce(m.spent_micros + m.reserved_micros, 0)
-			>= coalesce((SELECT needed_micros FROM ledger_subjects WHERE organization_id = $1 AND subject = $3), 0)
-		FROM (SELECT) AS one
-		LEFT JOIN ledger_months m ON m.organization_id = $1 AND m.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date`,
-		organization, l.Defaults.Hard, subject).Scan(&holds)
+		SELECT left_micros >= coalesce((SELECT needed_micros FROM ledger_subjects WHERE organization_id = $1 AND subject = $3), 0)
+		FROM budget_of($1, $2)`, organization, l.Defaults.Hard, subject).Scan(&holds)
 	return holds, postgres.Fault(err)
 }

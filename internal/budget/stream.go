@@ -41,11 +41,12 @@ func (s Streamer) Stream(ctx context.Context, req llm.Request, emit func(llm.Pie
 	}
 	bounded, cancel := context.WithTimeout(ctx, lifetime*9/10) // it must be settled before it expires
 	defer cancel()
-	came := int64(0) // bytes that were passed on, whatever the response says of them
+	asked := int64(llm.EstimateTokens(req)) // the request itself must not stay for as long as the answer takes
+	came := int64(0)                        // bytes that were passed on, whatever the response says of them
 	returned := false
 	defer func() {
 		if !returned { // a panic goes on; what was put aside must not wait to be counted in full
-			r.Settle(ctx, broken(ctx, req, llm.Response{}, came, r.most))
+			r.Settle(ctx, broken(ctx, asked, llm.Response{}, came, r.most))
 		}
 	}()
 	resp, err = s.Streamer.Stream(bounded, req, func(p llm.Piece) error {
@@ -56,24 +57,25 @@ func (s Streamer) Stream(ctx context.Context, req llm.Request, emit func(llm.Pie
 	crash.Point("budget.called")
 	switch {
 	case err == nil:
-		r.Settle(ctx, plausible(ctx, req, resp, r.most))
+		r.Settle(ctx, plausible(ctx, asked, resp, r.most))
 	case came > 0 || resp.Usage != (llm.Usage{}) || bounded.Err() != nil || llm.MayBeUsed(err):
-		r.Settle(ctx, broken(ctx, req, resp, came, r.most))
+		r.Settle(ctx, broken(ctx, asked, resp, came, r.most))
 	default:
 		r.Release(ctx)
 	}
 	return resp, err
 }
 
-// broken is what an answer used that broke off after so many bytes. A usage that the server has told by
+// broken is what an answer used that broke off after so many bytes; asked is about how
+// many tokens the request had. A usage that the server has told by
 // then is believed as far as that of a whole answer.
-func broken(ctx context.Context, req llm.Request, resp llm.Response, came int64, most Units) Units {
+func broken(ctx context.Context, asked int64, resp llm.Response, came int64, most Units) Units {
 	if resp.Usage.Output > 0 {
-		return plausible(ctx, req, resp, most)
+		return plausible(ctx, asked, resp, most)
 	}
 	said := (came + 3) / 4
 	return Units{
-		believe(int64(resp.Usage.Input), int64(llm.EstimateTokens(req)), most.Input),
+		believe(int64(resp.Usage.Input), asked, most.Input),
 		max(said, min(said+underWay, most.Output)),
 	}
 }

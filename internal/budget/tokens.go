@@ -64,12 +64,13 @@ func checkExtra(extra map[string]json.RawMessage) error {
 
 // plausible is the usage that a response reports, as far as it can be believed: what
 // is missing, or less than a third of our own estimate, is replaced by that, and what
-// is more than there can have been by the most there can have been.
-func plausible(ctx context.Context, req llm.Request, resp llm.Response, most Units) Units {
+// is more than there can have been by the most there can have been. Asked is our
+// estimate of the request.
+func plausible(ctx context.Context, asked int64, resp llm.Response, most Units) Units {
 	// An answer can be longer than was asked for: then that is what it cost.
 	size, estimate := sizeOf(resp)
 	used := Units{
-		believe(int64(resp.Usage.Input), int64(llm.EstimateTokens(req)), most.Input),
+		believe(int64(resp.Usage.Input), asked, most.Input),
 		believe(int64(resp.Usage.Output), estimate, max(most.Output, size)),
 	}
 	if reported := (Units{int64(resp.Usage.Input), int64(resp.Usage.Output)}); used != reported {
