@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,6 +23,8 @@ type process struct {
 	// cut, when set, is asked about each append: true loses its outcome, not the
 	// events. It can wait until they are there.
 	cut func(wait func()) bool
+
+	looks atomic.Int64 // at answers of other processes, that came to something
 }
 
 func (p *process) freeze() {
@@ -65,6 +68,16 @@ func (p *process) alive() error {
 	}
 }
 
+// awake is ctx as the process feels it: while it is frozen its time does not pass.
+func (p *process) awake(ctx context.Context) context.Context {
+	felt, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		_ = p.alive()
+		end(context.Cause(ctx))
+	})
+	return felt
+}
+
 func (p *process) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
 	if err := p.alive(); err != nil {
 		return tag, err
@@ -83,17 +96,35 @@ func (p *process) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults 
 	if err := p.alive(); err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
-	results := p.Beginner.SendBatch(context.WithoutCancel(ctx), b) // a frozen process's time does not pass
-	if err := p.alive(); err != nil {                              // it went between the commit and our hearing of it
+	results := p.Beginner.SendBatch(p.awake(ctx), b)
+	if err := p.alive(); err != nil { // it went between the commit and our hearing of it
 		_ = results.Close()
 		return pgx.FailedBatchResults(b, err)
 	}
+	last := b.QueuedQueries[len(b.QueuedQueries)-1].SQL
+	if strings.Contains(last, "CROSS JOIN LATERAL") && strings.Contains(last, "stream_events s") {
+		return &looking{results, p}
+	}
 	p.mu.Lock()
-	cut := p.cut != nil && strings.Contains(b.QueuedQueries[len(b.QueuedQueries)-1].SQL, "INSERT INTO stream_events") && p.cut(func() { _ = results.Close() })
+	cut := p.cut != nil && strings.Contains(last, "INSERT INTO stream_events") && p.cut(func() { _ = results.Close() })
 	p.mu.Unlock()
 	if cut {
 		_ = results.Close()
 		return pgx.FailedBatchResults(b, context.DeadlineExceeded)
 	}
 	return results
+}
+
+// looking is a look at answers of other processes.
+type looking struct {
+	pgx.BatchResults
+	p *process
+}
+
+func (l *looking) Close() error {
+	err := l.BatchResults.Close()
+	if err == nil {
+		l.p.looks.Add(1)
+	}
+	return err
 }

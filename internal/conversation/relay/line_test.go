@@ -20,7 +20,8 @@ import (
 // clerk stands for the database where only the times of what it is asked count.
 type clerk struct {
 	postgres.Beginner
-	slow time.Duration // that everything takes but logging
+	slow time.Duration             // that everything takes but logging
+	look func(ctx context.Context) // before all else that is asked in one exchange; nil: nothing
 
 	mu    sync.Mutex
 	beats []time.Time // of the process saying that it lives
@@ -36,7 +37,7 @@ func (c *clerk) Exec(ctx context.Context, _ string, _ ...any) (pgconn.CommandTag
 	}
 }
 
-func (c *clerk) SendBatch(_ context.Context, b *pgx.Batch) pgx.BatchResults {
+func (c *clerk) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if last := b.QueuedQueries[len(b.QueuedQueries)-1]; strings.Contains(last.SQL, "INSERT INTO stream_events") {
@@ -44,6 +45,9 @@ func (c *clerk) SendBatch(_ context.Context, b *pgx.Batch) pgx.BatchResults {
 		return &logged{n: len(last.Arguments[4].([]int64))}
 	}
 	c.beats = append(c.beats, time.Now())
+	if c.look != nil {
+		c.look(ctx)
+	}
 	return pgx.FailedBatchResults(b, errors.New("not now"))
 }
 
@@ -106,6 +110,30 @@ func TestTextIsLoggedTogether(t *testing.T) {
 			t.Errorf("logged %d times in a second, first after %v", n, c.logs[0].Sub(began))
 		}
 		live.End()
+		_ = r.Close(context.Background())
+	})
+}
+
+// One look at the log that took long does not keep readers waiting for several times
+// as long.
+func TestASlowLookIsFollowedSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &clerk{}
+		c.look = func(ctx context.Context) {
+			if len(c.beats) == 2 {
+				<-ctx.Done() // as when somebody has locked the rows
+			}
+		}
+		r := relay.New(relay.Options{DB: c})
+		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
+		defer leave()
+		_ = r.Follow(ctx, relay.Answer{Organization: "o", Session: "s", Message: "m"}, 0, new(transcript).give)
+		for i := 1; i < len(c.beats); i++ {
+			if pause := c.beats[i].Sub(c.beats[i-1]); pause > 5*time.Second {
+				t.Errorf("nothing was looked up for %v", pause)
+			}
+		}
 		_ = r.Close(context.Background())
 	})
 }

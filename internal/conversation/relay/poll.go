@@ -16,6 +16,11 @@ const (
 	mostAnswers = 500 // that are looked up at once
 )
 
+// mostRest is how long others' answers are not looked up after a look at them, at most:
+// their readers hear nothing for as long, and one look that took long must not be
+// followed by several times as long.
+const mostRest = time.Second
+
 // doubt is a fraction of a lease, for which a process seems dead before its answers are
 // ended: when nobody could reach the database, or it stood still, all leases are over,
 // and those who live need a moment to say so.
@@ -58,7 +63,8 @@ func (r *Relay) poller() {
 		}
 		if all {
 			last = began
-			pause = max(r.o.Poll, 4*time.Since(began)) // a database that is slow is asked less often
+			took := time.Since(began)
+			pause = max(r.o.Poll, took+min(3*took, mostRest)) // a database that is slow is asked less often
 		}
 		if more {
 			last = time.Time{}

@@ -15,7 +15,6 @@ import (
 
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/fault"
-	"lectern.dev/lectern/internal/postgres"
 )
 
 // schedules is how many the test runs; LECTERN_SCHEDULES in the environment says
@@ -27,19 +26,20 @@ func schedules(usual int) int {
 	return usual
 }
 
-// F45: answers are made, stopped, handed over, killed and frozen in three processes
-// while readers come, go and come again anywhere: what each of them was given, one
-// connection after the other, is what the log has, and what the row says; and all
-// come to an end.
+// F45: answers are made, stopped, handed over, killed and frozen in three processes,
+// on a database that keeps them waiting and cuts them off, while readers come, go and
+// come again anywhere: what each of them was given, one connection after the other, is
+// what the log has, and what the row says; and all come to an end.
 func TestDisconnectSchedules(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.aged(t)
 	n := schedules(150)
-	w := newWorld(t, h, min(10+n/100, 150))
+	w := newWorld(t, h)
+	began := time.Now()
 	var all sync.WaitGroup
 	next := make(chan uint64)
-	for range min(48+n/200, 100) {
+	for range min(48+n/50, 300) { // they wait, most of the time
 		all.Go(func() {
 			for seed := range next {
 				w.schedule(t, rand.New(rand.NewPCG(seed, 4)))
@@ -48,128 +48,14 @@ func TestDisconnectSchedules(t *testing.T) {
 	}
 	for seed := range n {
 		next <- uint64(seed)
-		if seed%10_000 == 0 && seed > 0 {
-			t.Log(seed, "have begun")
+		if seed%5_000 == 0 && seed > 0 {
+			w.count(func(sum *tally) { t.Logf("%d have begun after %v: %+v", seed, time.Since(began), *sum) })
 		}
 	}
 	close(next)
 	all.Wait()
 	w.stop()
-	t.Logf("%d schedules, %d connections; answers: %v; processes that died: %v", n, w.connections, w.states, w.deaths)
-}
-
-// world is three places in each of which one process after the other runs.
-type world struct {
-	h     *house
-	db    postgres.Beginner
-	mu    sync.Mutex
-	slots [3]*slot
-	ended chan struct{}
-	gone  chan struct{}
-	calm  int // milliseconds: a process has to live long enough for something to happen in it
-
-	connections int
-	states      map[string]int
-	deaths      map[string]int
-}
-
-// slot is a process; ctx ends with it.
-type slot struct {
-	*relay.Relay
-	way *process
-	ctx context.Context
-	end context.CancelFunc
-}
-
-func newWorld(t *testing.T, h *house, calm int) *world {
-	w := &world{h: h, calm: calm, ended: make(chan struct{}), gone: make(chan struct{}), states: map[string]int{}, deaths: map[string]int{}}
-	pool, err := postgres.Open(context.Background(), h.db.Config().ConnString(), postgres.Options{Role: postgres.System, MaxConns: 80})
-	must(t, err)
-	t.Cleanup(pool.Close)
-	w.db = pool
-	for i := range w.slots {
-		w.slots[i] = w.boot()
-	}
-	go w.unrest()
-	return w
-}
-
-func (w *world) boot() *slot {
-	s := &slot{way: &process{Beginner: w.db}}
-	s.Relay = relay.New(relay.Options{DB: s.way, Flush: 2 * time.Millisecond, Lease: 900 * time.Millisecond, Poll: 20 * time.Millisecond})
-	s.ctx, s.end = context.WithCancel(context.Background())
-	return s
-}
-
-// unrest ends processes in all the ways there are.
-func (w *world) unrest() {
-	defer close(w.gone)
-	var late sync.WaitGroup
-	defer late.Wait()
-	for n := 0; ; n++ {
-		select {
-		case <-w.ended:
-			return
-		case <-time.After(time.Duration(w.calm+rand.IntN(60)) * time.Millisecond):
-		}
-		w.mu.Lock()
-		i := rand.IntN(len(w.slots))
-		s := w.slots[i]
-		how := []string{"killed", "frozen", "frozen for a moment", "handed over", "outcome lost"}[n%5]
-		w.deaths[how]++
-		if how != "frozen for a moment" && how != "outcome lost" {
-			w.slots[i] = w.boot()
-		}
-		w.mu.Unlock()
-		switch how {
-		case "killed":
-			s.way.kill()
-			s.end()
-			_ = s.Close(context.Background())
-		case "frozen": // its readers hold on to it for as long
-			s.way.freeze()
-			late.Go(func() {
-				time.Sleep(time.Duration(500+rand.IntN(2000)) * time.Millisecond)
-				s.way.thaw()
-				time.Sleep(100 * time.Millisecond)
-				s.end()
-				_ = s.HandOver(context.Background())
-				_ = s.Close(context.Background())
-			})
-		case "frozen for a moment":
-			s.way.freeze()
-			time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
-			s.way.thaw()
-		case "handed over":
-			late.Go(func() {
-				s.end() // readers are let go at once
-				_ = s.HandOver(context.Background())
-				time.Sleep(50 * time.Millisecond)
-				_ = s.Close(context.Background())
-			})
-		case "outcome lost":
-			s.way.mu.Lock()
-			left := 3
-			s.way.cut = func(func()) bool { left--; return left >= 0 }
-			s.way.mu.Unlock()
-		}
-	}
-}
-
-func (w *world) stop() {
-	close(w.ended)
-	<-w.gone
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.slots {
-		_ = s.Close(context.Background())
-	}
-}
-
-func (w *world) any(r *rand.Rand) *slot {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.slots[r.IntN(len(w.slots))]
+	t.Logf("%d schedules in %v, %d beats: %+v", n, time.Since(began), w.pulse.now(), w.tally)
 }
 
 // play is one answer and all that happens to it.
@@ -178,13 +64,15 @@ type play struct {
 	a      relay.Answer
 	pieces []string // "" is a citation
 	full   string
+	calm   time.Duration // the longest pause between two pieces
+	leave  context.CancelFunc
 	makers sync.WaitGroup
 }
 
 func (w *world) schedule(t *testing.T, r *rand.Rand) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	p := &play{w: w}
+	p := &play{w: w, leave: cancel, calm: []time.Duration{0, 8 * time.Millisecond, 80 * time.Millisecond}[r.IntN(3)]}
 	for range r.IntN(16) {
 		piece := ""
 		if r.IntN(5) > 0 {
@@ -193,28 +81,32 @@ func (w *world) schedule(t *testing.T, r *rand.Rand) {
 		p.pieces = append(p.pieces, piece)
 	}
 	p.full = strings.Join(p.pieces, "")
-	s := w.any(r)
-	producer, err := s.Producer(ctx)
-	if err != nil {
-		return // it went just now; nothing was begun
+	for {
+		s := w.any(r)
+		producer, err := s.Producer(ctx)
+		if err != nil {
+			continue // it went just now; nothing was begun
+		}
+		p.a = w.h.row(t, producer)
+		p.make(s, r.Uint64(), 0, "")
+		break
 	}
-	p.a = w.h.row(t, producer)
-	p.make(t, s, r.Uint64(), 0, "")
 	if r.IntN(8) == 0 {
-		go func() {
-			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
-			_ = w.any(rand.New(rand.NewPCG(rand.Uint64(), 0))).Stop(ctx, p.a)
-		}()
+		pause, by := time.Duration(r.IntN(30))*time.Millisecond, w.any(r)
+		p.makers.Go(func() {
+			time.Sleep(pause)
+			_ = by.Stop(ctx, p.a)
+		})
 	}
 	seen := make([]transcript, 1+r.IntN(3))
 	var readers sync.WaitGroup
 	for i := range seen {
 		seed := r.Uint64()
-		readers.Go(func() { p.read(ctx, t, rand.New(rand.NewPCG(seed, 0)), &seen[i]) })
+		readers.Go(func() { p.read(ctx, t, rand.New(rand.NewPCG(seed, 0)), i, &seen[i]) })
 	}
 	readers.Wait()
-	if t.Failed() {
-		return
+	if ctx.Err() != nil {
+		return // it hangs, and was told of
 	}
 	got, log := w.h.get(t, p.a), w.h.logged(t, p.a)
 	var whole transcript
@@ -228,37 +120,35 @@ func (w *world) schedule(t *testing.T, r *rand.Rand) {
 	if got.Content != text || got.Events != int64(strings.Count(log, "\n")) || got.State == "complete" && text != p.full || !strings.HasPrefix(p.full, text) {
 		t.Errorf("%s: the row %+v, the log %q, the plan %q", p.a.Message, got, text, p.full)
 	}
-	w.mu.Lock()
-	w.states[got.State]++
-	w.mu.Unlock()
+	w.count(func(sum *tally) {
+		sum.states[got.State]++
+		for i := range seen {
+			for at := 0; at < len(seen[i].gaps); at += 2 {
+				if seen[i].gaps[at+1] > seen[i].gaps[at] {
+					sum.gaps++
+				} else {
+					sum.duplicates++
+				}
+			}
+		}
+	})
 	p.makers.Wait()
 }
 
 // make has a process make the answer, from what was said on.
-func (p *play) make(t *testing.T, s *slot, seed uint64, logged int64, said string) {
+func (p *play) make(s *slot, seed uint64, logged int64, said string) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	live := s.Begin(p.a, logged, cancel)
 	p.makers.Go(func() {
 		defer live.End()
 		r := rand.New(rand.NewPCG(seed, 1))
-		at := len(said)
-		left, text := p.pieces, said
-		for at > 0 && len(left) > 0 { // what was said already, in part or whole
-			n := min(at, len(left[0]))
-			at -= n
-			rest := left[0][n:]
-			left = left[1:]
-			if rest != "" {
-				left = append([]string{rest}, left...)
+		text, state := said, "complete"
+		for _, piece := range behind(p.pieces, len(said)) {
+			if p.calm > 0 && r.IntN(2) == 0 {
+				time.Sleep(time.Duration(r.Int64N(int64(p.calm))))
 			}
-		}
-		state := "complete"
-		for _, piece := range left {
-			if r.IntN(2) == 0 {
-				time.Sleep(time.Duration(r.IntN(8)) * time.Millisecond)
-			}
-			if s.ctx.Err() != nil && s.way.gone() {
-				return // killed
+			if s.way.gone() {
+				return
 			}
 			if errors.Is(context.Cause(ctx), relay.ErrStopped) {
 				state = "stopped"
@@ -276,29 +166,56 @@ func (p *play) make(t *testing.T, s *slot, seed uint64, logged int64, said strin
 			text += piece
 		}
 		n, err := live.Flush(context.Background())
-		if err != nil || s.way.gone() {
+		if err != nil || s.way.alive() != nil {
 			return
 		}
-		p.w.h.finish(t, s.Relay, p.a, state, text, n)
+		p.w.finish(s, p.a, state, text, n)
 	})
+}
+
+// behind is what is left of an answer when its first bytes have been said.
+func behind(pieces []string, said int) []string {
+	for said > 0 && len(pieces) > 0 {
+		n := min(said, len(pieces[0]))
+		said -= n
+		if rest := pieces[0][n:]; rest != "" {
+			return append([]string{rest}, pieces[1:]...)
+		}
+		pieces = pieces[1:]
+	}
+	return pieces
+}
+
+// finish fills in a row on a connection of the process, which may be cut.
+func (w *world) finish(s *slot, a relay.Answer, state, content string, events int64) {
+	for range 3 {
+		_, err := w.rows.Exec(context.Background(), `
+			UPDATE messages SET state = $4, content = $5, events = $6, finished_at = now()
+			WHERE organization_id = $1 AND session_id = $2 AND message_id = $3 AND state = 'streaming' AND producer_id = $7`,
+			a.Organization, a.Session, a.Message, state, content, events, relay.ID(s.Relay))
+		if err == nil || s.way.gone() {
+			return
+		}
+	}
 }
 
 var errGoing = errors.New("the reader goes")
 
 // read follows the answer over as many connections as it takes.
-func (p *play) read(ctx context.Context, t *testing.T, r *rand.Rand, seen *transcript) {
+func (p *play) read(ctx context.Context, t *testing.T, r *rand.Rand, me int, seen *transcript) {
+	watched := p.w.watch.enter(p, me)
+	defer p.w.watch.leave(watched)
 	for {
 		s := p.w.any(r)
-		p.w.mu.Lock()
-		p.w.connections++
-		p.w.mu.Unlock()
 		leaves := 1 + r.IntN(6)
 		within, let := context.WithCancel(ctx)
 		if r.IntN(4) == 0 { // it goes while nothing comes
 			within, let = context.WithTimeout(ctx, time.Duration(r.IntN(30))*time.Millisecond)
 		}
 		stop := context.AfterFunc(s.ctx, let)
+		before, looks := seen.last, s.way.looks.Load()
 		err := s.Follow(within, p.a, seen.last, func(events []relay.Event) error {
+			p.w.watch.hear(watched)
 			for i := range events {
 				if err := seen.give(events[i : i+1]); err != nil {
 					return err
@@ -309,23 +226,28 @@ func (p *play) read(ctx context.Context, t *testing.T, r *rand.Rand, seen *trans
 			}
 			return nil
 		})
+		p.w.watch.went(watched, s.way.looks.Load()-looks)
+		p.w.count(func(sum *tally) { sum.connections++; sum.events += int(seen.last - before) })
+		if errors.Is(err, relay.ErrHandedOver) {
+			if r.IntN(3) == 0 { // it goes while the answer is being taken over
+				let()
+				within, let = context.WithTimeout(ctx, time.Duration(r.IntN(3000))*time.Microsecond)
+			}
+			if n, text, won, err := s.Claim(within, p.a); err == nil && won {
+				p.make(s, r.Uint64(), n, text)
+			}
+		}
 		stop()
 		let()
 		switch {
 		case err == nil:
-			var state string
-			must(t, p.w.h.db.QueryRow(context.Background(), `SELECT state FROM messages WHERE message_id = $1`, p.a.Message).Scan(&state))
-			if state != "streaming" {
+			p.w.watch.hear(watched)
+			if p.w.h.get(t, p.a).State != "streaming" {
 				return
 			}
 		case ctx.Err() != nil:
-			t.Errorf("%s hangs: %+v", p.a.Message, p.w.h.get(t, p.a))
 			return
-		case errors.Is(err, relay.ErrHandedOver):
-			if n, text, won, err := s.Claim(within, p.a); err == nil && won {
-				p.make(t, s, r.Uint64(), n, text)
-			}
-		case !errors.Is(err, errGoing) && !fault.Is(err, fault.Unavailable):
+		case !errors.Is(err, relay.ErrHandedOver) && !errors.Is(err, errGoing) && !fault.Is(err, fault.Unavailable):
 			t.Errorf("%s: %v", p.a.Message, err)
 			return
 		}
