@@ -30,6 +30,12 @@ type making struct {
 	logged  int64     // and has logged so many events,
 	prefix  string    // which say this
 
+	// Who asked waits until it is sure that the answer is kept and paid for, or that it is
+	// refused; nil: nobody waits.
+	sure    chan struct{}
+	told    bool  // sure is closed
+	refused error // why it is; others read it when sure is closed
+
 	t       *Tutor
 	user    string
 	answer  Message // its row, when it began
@@ -44,14 +50,21 @@ type making struct {
 	disconnects, resumed atomic.Int64 // of its readers here
 }
 
-// run makes the answer and says how it ended.
+// run makes the answer and says how it ended. Thousands of answers may wait for their
+// models at once, at the depth of ask: what is done before and behind that are functions
+// of their own, so that the stack there stays small.
 func (m *making) run(ctx context.Context) {
 	ctx, spent := budget.Counting(budget.With(ctx, budget.Payer{
 		Organization: m.turn.who.Organization, User: m.turn.who.User, Subject: m.turn.Session.ID, Uncapped: true,
 	}))
 	m.scan = &scanner{text: m.tell, cite: m.cite}
 	m.said.WriteString(m.prefix)
-	err := m.compose(ctx)
+	m.over(ctx, m.compose(ctx), spent)
+}
+
+// over stores and tells how the answer ended.
+func (m *making) over(ctx context.Context, err error, spent *budget.Spent) {
+	m.refuse(ctx, err)
 	switch {
 	case err == nil:
 		err = m.scan.end()
@@ -61,6 +74,7 @@ func (m *making) run(ctx context.Context) {
 	stored, kept := m.end(ctx, err)
 	m.t.over(m.turn.name(), stored)
 	m.live.End()
+	m.beSure()
 	m.report(ctx, cmp.Or(kept, err), stored, spent.Micros())
 	if stored != nil {
 		m.remember(context.WithoutCancel(ctx), *stored)
@@ -80,33 +94,71 @@ func (m *making) compose(ctx context.Context) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if err := m.prepare(ctx); err != nil {
+		return err
+	}
+	if m.ground.quiz.needsModel() {
+		if err := m.ask(ctx); err != nil {
+			return err
+		}
+	}
+	return m.quizOn()
+}
+
+// prepare reads what the answer rests on.
+func (m *making) prepare(ctx context.Context) (err error) {
 	if m.takenUp {
 		if err := m.t.persist(ctx, m.recall); err != nil {
 			return err
 		}
 	}
-	m.outcome.PromptVersion = promptVersion(m.turn.Task)
-	m.outcome.Model = m.t.p.Model.Name()
+	m.outcome.PromptVersion, m.outcome.Model = promptVersion(m.turn.Task), m.t.p.Model.Name()
 	reading, done := context.WithTimeout(ctx, gathering)
 	defer done()
 	if m.ground, err = m.t.gather(reading, m.turn.who, m.turn, m.scan.citations); err != nil {
 		return err
 	}
 	m.scan.resolve = m.ground.resolve
-	z := m.ground.quiz
-	if z.questions == 0 || z.judged != nil || z.open != nil {
-		m.outcome.Quiz = z.verdict()
-		if err := m.ask(ctx); err != nil {
-			return err
-		}
+	if m.ground.quiz.needsModel() {
+		m.outcome.Quiz = m.ground.quiz.verdict()
 	} else {
 		m.outcome.Model, m.outcome.Finish = ownModel, llm.Stop
 	}
-	return m.quizOn(z)
+	return nil
 }
 
 // ask has the model answer.
 func (m *making) ask(ctx context.Context) error {
+	req, join, more := m.question()
+	if !more {
+		m.outcome.Finish = llm.Length
+		return nil
+	}
+	asked := llm.EstimateTokens(req)
+	ctx, done, err := m.pay(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer done()
+	m.beSure()
+	resp, err := m.t.p.Model.Stream(ctx, req, func(p llm.Piece) error { // calls of tools are let go: there are none
+		if p.Text == "" {
+			return nil
+		}
+		if ctx.Err() != nil { // pieces may have come before the end was heard of
+			return context.Cause(ctx)
+		}
+		return join.take(p.Text)
+	})
+	if !lost(ctx) {
+		err = errors.Join(err, join.end())
+	}
+	return m.answered(&resp, err, asked)
+}
+
+// question is what the model is asked, and what joins its answer to what there is of it
+// already; more is false when that is all that the answer may have.
+func (m *making) question() (req llm.Request, join *joiner, more bool) {
 	prefix := m.ground.cited(m.prefix, m.scan.citations)
 	if m.turn.Continues != nil {
 		prefix = m.ground.cited(m.turn.Continues.Content, m.turn.Continues.Citations) + prefix
@@ -115,35 +167,22 @@ func (m *making) ask(ctx context.Context) error {
 	if m.prefix != "" { // another process has had a part of what the answer may have
 		turn.MaxTokens = bound(turn.MaxTokens) - int(countTokens(m.outcome.Model, m.prefix))
 		if turn.MaxTokens <= 0 {
-			m.outcome.Finish = llm.Length
-			return nil
+			return llm.Request{}, nil, false
 		}
 	}
-	req := m.ground.request(turn, prefix)
-	write := m.scan.write
-	join := &joiner{before: prefix, write: write}
-	if prefix != "" {
-		write = join.take
-	}
-	resp, err := m.t.p.Model.Stream(ctx, req, func(p llm.Piece) error { // calls of tools are let go: there are none
-		if p.Text == "" {
-			return nil
-		}
-		if ctx.Err() != nil { // pieces may have come before the end was heard of
-			return context.Cause(ctx)
-		}
-		return write(p.Text)
-	})
-	if prefix != "" && !lost(ctx) {
-		err = errors.Join(err, join.end())
-	}
+	return m.ground.request(turn, prefix), &joiner{before: prefix, write: m.scan.write, joined: prefix == ""}, true
+}
+
+// answered notes who answered and what it took; asked is about how many tokens the
+// request had.
+func (m *making) answered(resp *llm.Response, err error, asked int) error {
 	m.outcome.Model = cmp.Or(resp.Model, m.outcome.Model)
 	m.outcome.Finish, m.outcome.Usage, m.tries = resp.Finish, resp.Usage, resp.Tries
 	if err == nil && m.outcome.Finish == llm.ToolCalls {
 		m.outcome.Finish = llm.Stop
 	}
 	if m.outcome.Usage == (llm.Usage{}) && (err == nil || m.said.Len() > len(m.prefix)) {
-		m.outcome.Usage = llm.Usage{Input: llm.EstimateTokens(req), Output: llm.EstimateText(m.said.String()[len(m.prefix):])}
+		m.outcome.Usage = llm.Usage{Input: asked, Output: llm.EstimateText(m.said.String()[len(m.prefix):])}
 	}
 	if err == nil && strings.TrimSpace(m.said.String()+m.scan.held) == "" {
 		return fault.New(fault.Unavailable, "The language model gave an empty answer. Ask again.")
@@ -173,7 +212,8 @@ func (m *making) cite(c Citation) error {
 }
 
 // quizOn asks the next question of a quiz, in the program's own words.
-func (m *making) quizOn(z quiz) error {
+func (m *making) quizOn() error {
+	z := m.ground.quiz
 	if m.turn.Task.Name != quizTask || z.questions == 0 || z.open != nil {
 		return nil
 	}

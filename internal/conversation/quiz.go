@@ -163,6 +163,9 @@ func (z quiz) note() *Quiz {
 	return &note
 }
 
+// needsModel tells whether there is something to say that the program does not say itself.
+func (z quiz) needsModel() bool { return z.questions == 0 || z.judged != nil || z.open != nil }
+
 // verdict is what is stored when nothing more is asked.
 func (z quiz) verdict() *Quiz {
 	z.next = nil
