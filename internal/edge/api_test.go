@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -106,6 +107,20 @@ func TestAPITellsEveryErrorAsAProblem(t *testing.T) {
 	w := send(t, "PUT", "/v1/things/1", `{"title":"too long"}`)
 	if p := problemIn(t, w); len(p.Errors) != 1 || p.Errors[0].Location != "body.title" || strings.Contains(w.Body.String(), "too long") {
 		t.Errorf("%s", w.Body)
+	}
+}
+
+// Huma's errors each hold the object they are about, and print it whole: thousands of
+// wrong fields would cost their square.
+func TestThousandsOfWrongFields(t *testing.T) {
+	t.Parallel()
+	fields := []string{`"title":"a"`}
+	for i := range 20_000 {
+		fields = append(fields, fmt.Sprintf(`"more%d":1`, i))
+	}
+	w := send(t, "PUT", "/v1/things/1", "{"+strings.Join(fields, ",")+"}")
+	if p := problemIn(t, w); w.Code != 422 || len(p.Errors) != maxFields || w.Body.Len() > 10_000 {
+		t.Errorf("%d, %d fields, %d bytes", w.Code, len(p.Errors), w.Body.Len())
 	}
 }
 

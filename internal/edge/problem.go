@@ -135,6 +135,9 @@ func unread(status int, errs []error) int {
 	return status
 }
 
+// maxFields is how many wrong fields are told at once: a megabyte of them helps nobody.
+const maxFields = 50
+
 func validationProblem(ctx context.Context, status int, message string, errs []error) *Problem {
 	p := &Problem{Title: http.StatusText(status), Status: status, Detail: message, RequestID: RequestID(ctx)}
 	switch {
@@ -144,10 +147,12 @@ func validationProblem(ctx context.Context, status int, message string, errs []e
 	case len(errs) > 0:
 		p.Detail = "The request does not have the form that is expected here; see errors."
 	}
-	for _, err := range errs {
-		f := ProblemField{Message: err.Error()}
+	for _, err := range errs[:min(len(errs), maxFields)] {
+		var f ProblemField
 		if d, ok := err.(huma.ErrorDetailer); ok { // its Error would echo the value
-			f = ProblemField{Location: d.ErrorDetail().Location, Message: d.ErrorDetail().Message}
+			f.Location, f.Message = d.ErrorDetail().Location, d.ErrorDetail().Message
+		} else {
+			f.Message = err.Error()
 		}
 		p.Errors = append(p.Errors, f)
 	}
