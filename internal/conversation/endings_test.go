@@ -89,9 +89,8 @@ func lastSaid(r openaitest.Request) string {
 func TestBrokenStreams(t *testing.T) {
 	t.Parallel()
 	whole := openaitest.Reply{Text: "Water boils."}
-	noFinish, noDone, stalls := whole, whole, whole
+	noFinish, noDone := whole, whole
 	noFinish.Finish, noDone.NoDone = "none", true
-	stalls.StallAt, stalls.Stall = 1, time.Hour
 	length, empty := whole, openaitest.Reply{Pieces: []string{""}}
 	length.Finish = "length"
 	tools := openaitest.Reply{ToolCalls: []openaitest.ToolCall{{ID: "c", Name: "read_file", Arguments: `{"path":"/etc/passwd"}`}}}
@@ -105,7 +104,6 @@ func TestBrokenStreams(t *testing.T) {
 		"whole":                  {whole, Complete, "stop"},
 		"no finish reason":       {noFinish, Interrupted, ""},
 		"no [DONE]":              {noDone, Interrupted, ""},
-		"silent in the middle":   {stalls, Interrupted, ""},
 		"cut by its length":      {length, Complete, "length"},
 		"a refusal":              {openaitest.Reply{Refusal: "I cannot help with that."}, Complete, "refusal"},
 		"an error object":        {openaitest.Raw("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Water\"}}]}\n\ndata: {\"error\":{\"message\":\"overloaded\"}}\n\n"), Interrupted, ""},
@@ -117,7 +115,7 @@ func TestBrokenStreams(t *testing.T) {
 		"a call of a tool alone": {tools, Failed, ""},
 		"text and a tool's call": {both, Complete, "stop"},
 	}
-	d := newDesk(t, connect(t, openaitest.NewFunc(t, func(r openaitest.Request) openaitest.Reply { return cases[lastSaid(r)].reply }), 300*time.Millisecond))
+	d := newDesk(t, connect(t, openaitest.NewFunc(t, func(r openaitest.Request) openaitest.Reply { return cases[lastSaid(r)].reply }), 0))
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := d.on(t, ann, NewSession{})
@@ -143,11 +141,35 @@ func TestBrokenStreams(t *testing.T) {
 	}
 }
 
+// F43: a model that falls silent in the middle has not said all.
+func TestASilentModel(t *testing.T) {
+	t.Parallel()
+	server := openaitest.New(t, openaitest.Reply{Text: "Water boils.", StallAt: 1, Stall: time.Hour})
+	for silence := 300 * time.Millisecond; ; silence *= 4 {
+		d := newDesk(t, connect(t, server, silence))
+		m := d.ask(t, ann, d.on(t, ann, NewSession{}).ID, Prompt{Content: "Does it?"}).message()
+		if m.State == Failed && silence < time.Minute {
+			continue // on a busy machine the first words have not come in time
+		}
+		if m.State != Interrupted || m.Content == "" || m.Content == "Water boils." || m.Problem == "" || m.Usage == nil {
+			t.Errorf("%+v", m)
+		}
+		return
+	}
+}
+
 // F47: who stops an answer closes the model's connection at once; who only goes does not.
 func TestStopAndGo(t *testing.T) {
 	t.Parallel()
-	slow := openaitest.Reply{Text: strings.Repeat("word ", 40), Every: 20 * time.Millisecond}
-	server := openaitest.New(t, slow)
+	slow := openaitest.Reply{Text: strings.Repeat("word ", 40), Every: 10 * time.Millisecond}
+	endless := slow
+	endless.StallAt, endless.Stall = 5, time.Hour
+	server := openaitest.NewFunc(t, func(r openaitest.Request) openaitest.Reply {
+		if lastSaid(r) == "Stop that." {
+			return endless
+		}
+		return slow
+	})
 	d := newDesk(t, connect(t, server, 0))
 	gone := d.on(t, ann, NewSession{})
 	request, hangUp := context.WithCancel(as(t, ann))
@@ -172,12 +194,32 @@ func TestStopAndGo(t *testing.T) {
 	if h := hear(t, d.tutor, ann, gone.ID, turn.Answer.ID, ""); h.message().State != Complete || h.text != slow.Text {
 		t.Errorf("after its reader had gone: %s %q", h.message().State, h.text)
 	}
-	stopped := d.on(t, ann, NewSession{})
-	turn, err = d.tutor.Send(as(t, ann), ann, stopped.ID, Prompt{Content: "Stop that."})
+	took, tries := time.Hour, 0
+	for took > 100*time.Millisecond && tries < 20 { // a busy machine is given another try
+		took = d.stopped(t, server, slow.Text)
+		tries++
+	}
+	if took > 100*time.Millisecond {
+		t.Errorf("the model's connection was closed after %v", took)
+	}
+	d.over(t)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.reports) != 1+tries || d.reports[0].Disconnects != 1 || d.reports[1].Disconnects != 0 {
+		t.Errorf("%+v", d.reports)
+	}
+}
+
+// stopped stops an answer of a model that does not end by itself, and tells how long
+// its connection was still open.
+func (d *desk) stopped(t *testing.T, server *openaitest.Server, full string) time.Duration {
+	t.Helper()
+	s := d.on(t, ann, NewSession{})
+	turn, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "Stop that."})
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err = d.tutor.Follow(as(t, ann), ann, stopped.ID, turn.Answer.ID, "")
+	read, err := d.tutor.Follow(as(t, ann), ann, s.ID, turn.Answer.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,33 +227,35 @@ func TestStopAndGo(t *testing.T) {
 	h := &heard{}
 	if err := read(as(t, ann), func(e Event) error {
 		if e.Name == "delta" && at.IsZero() {
-			if err := d.tutor.Stop(as(t, ann), ann, stopped.ID); err != nil {
+			at = time.Now()
+			if err := d.tutor.Stop(as(t, ann), ann, s.ID); err != nil {
 				return err
 			}
-			at = time.Now()
 		}
 		return h.take(e)
 	}); err != nil {
 		t.Fatal(err)
 	}
 	m := h.message()
-	if h.last.Name != "done" || m.State != Stopped || m.Content == "" || m.Content != h.text || !strings.HasPrefix(slow.Text, h.text) || len(h.text) >= len(slow.Text) {
+	if h.last.Name != "done" || m.State != Stopped || m.Content == "" || m.Content != h.text || !strings.HasPrefix(full, h.text) || len(h.text) >= len(full) {
 		t.Errorf("%s %s %q", h.last.Name, m.State, h.text)
 	}
-	call := server.Calls()[1]
-	if !call.ByClient || call.Ended.Sub(at) > 100*time.Millisecond {
-		t.Errorf("the model's connection was closed after %v: %+v", call.Ended.Sub(at), call)
-	}
-	if err := d.tutor.Stop(as(t, ann), ann, stopped.ID); err != nil {
+	if err := d.tutor.Stop(as(t, ann), ann, s.ID); err != nil {
 		t.Errorf("stopping nothing: %v", err)
 	}
-	wantKind(t, d.tutor.Stop(as(t, bob), bob, stopped.ID), fault.NotFound)
-	d.over(t)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.reports) != 2 || d.reports[0].Disconnects != 1 || d.reports[1].Disconnects != 0 {
-		t.Errorf("%+v", d.reports)
+	wantKind(t, d.tutor.Stop(as(t, bob), bob, s.ID), fault.NotFound)
+	var call openaitest.Call
+	for range 6000 {
+		calls := server.Calls()
+		if call = calls[len(calls)-1]; !call.Ended.IsZero() {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
+	if !call.ByClient {
+		t.Errorf("the model's connection: %+v", call)
+	}
+	return call.Ended.Sub(at)
 }
 
 // flaky is a database that is away for a while.
@@ -299,10 +343,16 @@ func TestAnAnswerThatTakesTooLong(t *testing.T) {
 		<-ctx.Done()
 		return llm.Response{}, llm.Interrupted(ctx.Err())
 	}})
-	d.tutor.limit = 500 * time.Millisecond
 	s := d.on(t, ann, NewSession{})
-	if m := d.ask(t, ann, s.ID, Prompt{Content: "x"}).message(); m.State != Interrupted || m.Content != "Water" || !strings.Contains(m.Problem, "15 minutes") {
-		t.Errorf("%+v", m)
+	for d.tutor.limit = 500 * time.Millisecond; ; d.tutor.limit *= 4 {
+		m := d.ask(t, ann, s.ID, Prompt{Content: "x"}).message()
+		if m.State == Failed && d.tutor.limit < time.Minute {
+			continue // on a busy machine nothing was said in time
+		}
+		if m.State != Interrupted || m.Content != "Water" || !strings.Contains(m.Problem, "15 minutes") {
+			t.Errorf("%+v", m)
+		}
+		return
 	}
 }
 

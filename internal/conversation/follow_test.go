@@ -42,8 +42,12 @@ func TestReadingOn(t *testing.T) {
 	for i, tutor := range []*Tutor{d.tutor, other} {
 		readers.Go(func() { live[i] = hear(t, tutor, ann, s.ID, "", "") })
 	}
-	for range 4 {
-		time.Sleep(40 * time.Millisecond) // so that there are several events
+	said := int64(0)
+	for range 4 { // what was said is logged before more is
+		for logged := said; logged == said; time.Sleep(time.Millisecond) {
+			logged = d.number(t, `SELECT count(*) FROM stream_events`)
+		}
+		said = d.number(t, `SELECT count(*) FROM stream_events`)
 		step <- struct{}{}
 	}
 	readers.Wait()

@@ -76,7 +76,7 @@ func TestCountingIsBounded(t *testing.T) {
 	} {
 		begun := time.Now()
 		n := countTokens("gpt-4o", text)
-		if took := time.Since(begun); n == 0 || took > 5*time.Second {
+		if took := time.Since(begun); n == 0 || took > 30*time.Second {
 			t.Errorf("%s: %d tokens in %v", name, n, took)
 		} else {
 			t.Logf("%s: %d tokens in %v", name, n, took)

@@ -188,7 +188,7 @@ func hear(t testing.TB, tutor *Tutor, p account.Principal, session, answer, last
 	if read == nil {
 		return h
 	}
-	ctx, cancel := context.WithTimeout(as(t, p), 30*time.Second)
+	ctx, cancel := context.WithTimeout(as(t, p), 2*time.Minute)
 	defer cancel()
 	if err := read(ctx, h.take); err != nil {
 		t.Fatal(err)
@@ -217,14 +217,13 @@ func (d *desk) ask(t testing.TB, p account.Principal, session string, in Prompt)
 // over waits until the answers that are being made here have ended.
 func (d *desk) over(t testing.TB) {
 	t.Helper()
-	for range 1000 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		d.tutor.mu.Lock()
 		n := len(d.tutor.making)
 		d.tutor.mu.Unlock()
 		if n == 0 {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatal("an answer does not end")
 }
