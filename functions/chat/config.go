@@ -6,6 +6,7 @@ import (
 
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/telemetry"
@@ -46,14 +47,24 @@ type Limits struct {
 	RequestsPerMinutePerOrganization int `env:"CHAT_REQUESTS_PER_MINUTE_PER_ORGANIZATION, default=600"` // how often an organisation may ask for an answer within a minute; 0: as often as it likes
 	TokensPerDayPerUser              int `env:"CHAT_TOKENS_PER_DAY_PER_USER, default=1000000"`          // tokens, of questions and answers, that one person may use in a day; they come back little by little; 0: any number
 	TokensPerDayPerOrganization      int `env:"CHAT_TOKENS_PER_DAY_PER_ORGANIZATION, default=50000000"` // tokens that an organisation may use in a day; they come back little by little; 0: any number
+	SessionsPerUser                  int `env:"CHAT_SESSIONS_PER_USER, default=1000"`                   // conversations that one person may have; 0: any number
+	SessionsPerOrganization          int `env:"CHAT_SESSIONS_PER_ORGANIZATION, default=20000"`          // conversations that an organisation may have; 0: any number
 	StreamsPerUser                   int `env:"CHAT_STREAMS_PER_USER, default=20"`                      // streams that one person may have open at once in each process; 0: any number
 	StreamsPerOrganization           int `env:"CHAT_STREAMS_PER_ORGANIZATION, default=500"`             // streams that an organisation may have open at once in each process; 0: any number
+}
+
+// ofTutor are those that the tutor keeps to.
+func (l Limits) ofTutor() conversation.Limits {
+	return conversation.Limits{
+		AnswersPerUser: l.AnswersPerUser, AnswersPerOrganization: l.AnswersPerOrganization,
+		SessionsPerUser: l.SessionsPerUser, SessionsPerOrganization: l.SessionsPerOrganization,
+	}
 }
 
 // check says what is wrong with them.
 func (l Limits) check() error {
 	if min(l.AnswersPerUser, l.AnswersPerOrganization, l.RequestsPerMinutePerUser, l.RequestsPerMinutePerOrganization,
-		l.TokensPerDayPerUser, l.TokensPerDayPerOrganization, l.StreamsPerUser, l.StreamsPerOrganization) < 0 {
+		l.TokensPerDayPerUser, l.TokensPerDayPerOrganization, l.SessionsPerUser, l.SessionsPerOrganization, l.StreamsPerUser, l.StreamsPerOrganization) < 0 {
 		return errors.New("a limit of CHAT_… is negative; 0 is none")
 	}
 	return nil

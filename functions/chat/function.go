@@ -38,7 +38,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	return New(Deps{
-		DB: db, System: system, Relay: relay.New(relay.Options{DB: log}), Model: model, Afford: ledger.Afford,
+		DB: db, System: system, Relay: relay.New(relay.Options{DB: log}), Model: model, Ledger: ledger,
 		Limits: c.Limits, Telemetry: Telemetry(figures),
 		Gate: gate, TrustedOrigins: c.TrustedOrigins, Front: c.Front,
 	}), nil

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
@@ -19,14 +20,13 @@ import (
 
 // Deps are the parts that the handler works with.
 type Deps struct {
-	DB     postgres.Beginner // of what people call: it sees an organisation at a time
-	System postgres.Beginner // of all organisations together: who asks how often is counted there
-	Relay  *relay.Relay
-	Model  llm.Streamer // paid for, with its backup behind it
-	// Afford says PaymentRequired when an organisation has nothing left to spend; see
-	// conversation.Parts.
-	Afford         func(ctx context.Context, q postgres.Querier, organization string) error
+	DB             postgres.Beginner // of what people call: it sees an organisation at a time
+	System         postgres.Beginner // of all organisations together: who asks how often is counted there
+	Relay          *relay.Relay
+	Model          llm.Streamer   // paid for, with its backup behind it
+	Ledger         *budget.Ledger // what Model is paid from; see conversation.Parts
 	Limits         Limits
+	Alone          bool // no other process could go on with answers; see conversation.Parts
 	Telemetry      Telemetry
 	Gate           edge.Gate
 	TrustedOrigins []string
@@ -49,8 +49,8 @@ func New(d Deps) http.Handler {
 func newServer(d Deps) *server {
 	s := &server{Deps: d, guard: newGuard(d.System, d.Limits), observer: newObserver(d.Telemetry)}
 	s.tutor = conversation.New(conversation.Parts{
-		DB: d.DB, Relay: d.Relay, Model: d.Model, Afford: d.Afford, Report: s.report,
-		Limits: conversation.Limits{AnswersPerUser: d.Limits.AnswersPerUser, AnswersPerOrganization: d.Limits.AnswersPerOrganization},
+		DB: d.DB, Relay: d.Relay, Model: d.Model, Ledger: d.Ledger, Report: s.report,
+		Limits: d.Limits.ofTutor(), Alone: d.Alone,
 	})
 	return s
 }

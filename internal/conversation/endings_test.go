@@ -302,12 +302,10 @@ func TestNothingIsBegun(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, says(nil, "ok"))
 	s := d.on(t, ann, NewSession{})
-	d.tutor.p.Afford = func(context.Context, postgres.Querier, string) error {
-		return fault.New(fault.PaymentRequired, "spent")
-	}
+	d.tutor.p.Ledger = d.ledger(t, 0)
 	_, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "x"})
 	wantKind(t, err, fault.PaymentRequired)
-	d.tutor.p.Afford = nil
+	d.tutor.p.Ledger = nil
 	d.tutor.Drain(t.Context())
 	_, err = d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "x"})
 	wantKind(t, err, fault.Unavailable)

@@ -67,9 +67,9 @@ func TestTurnsReadByIndex(t *testing.T) {
 		args string
 		most int // pages
 	}{
-		"begin":      {beginTurn, `$1, $2, $3, 'msg_new', 'Why?', '', '', 'msg_answer', 'prd_1', '', 5, 200, 3, '{tutor}', '{1}', 0, NULL`, 200},
-		"again":      {beginTurn, `$1, $2, $3, 'msg_1', 'Why?', '', '', 'msg_answer', 'prd_1', '', 5, 200, 3, '{tutor}', '{1}', 0, NULL`, 100},
-		"regenerate": {beginTurn, `$1, $2, $3, 'msg_new', '', 'msg_1001', '', 'msg_answer', 'prd_1', '', 5, 200, 3, '{tutor}', '{1}', 0, NULL`, 200},
+		"begin":      {beginTurn, `$1, $2, $3, 'msg_new', 'Why?', '', '', 'msg_answer', 'prd_1', '', 5, 200, 3, '{tutor}', '{1}', 0, NULL, 5000000`, 200},
+		"again":      {beginTurn, `$1, $2, $3, 'msg_1', 'Why?', '', '', 'msg_answer', 'prd_1', '', 5, 200, 3, '{tutor}', '{1}', 0, NULL, 5000000`, 100},
+		"regenerate": {beginTurn, `$1, $2, $3, 'msg_new', '', 'msg_1001', '', 'msg_answer', 'prd_1', '', 5, 200, 3, '{tutor}', '{1}', 0, NULL, 5000000`, 200},
 		"branch":     {selectBranch, `$1, $2, $3, 'msg_2000', '', '', 400, 600000`, 250},
 		"first":      {selectBranch, `$1, $2, $3, 'none', 'msg_1999', '', 400, 600000`, 250},
 		"session":    {selectSession, `$1, $2, $3`, 30},

@@ -2,11 +2,13 @@ package conversation
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/postgres"
 )
 
 // hardLimit is how long an answer may take altogether.
@@ -14,7 +16,9 @@ const hardLimit = 15 * time.Minute
 
 // Send begins to answer a message, and returns when the answer has begun: Follow it.
 // Conflict: another answer is being made in the session; the error is a *Busy.
-// PaymentRequired, Exhausted: nothing was begun. Unavailable: the process ends.
+// PaymentRequired, Exhausted: nothing was begun, or the answer has failed for that.
+// Unavailable: the process ends, or the database is away; the same message can be sent
+// again.
 func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, in Prompt) (Turn, error) {
 	leave, err := t.enter()
 	if err != nil {
@@ -22,21 +26,27 @@ func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, i
 	}
 	defer leave()
 	began := t.p.Now()
-	if t.p.Afford != nil {
-		if err := t.p.Afford(ctx, t.p.DB, p.Organization); err != nil {
-			return Turn{}, err
-		}
-	}
 	producer, err := t.p.Relay.Producer(ctx)
 	if err != nil {
 		return Turn{}, err
 	}
-	turn, err := open(ctx, t.p.DB, p, session, in, producer, t.p.Limits, t.p.Model.Name())
+	turn, err := openPaid(ctx, t.p.DB, p, session, in, producer, t.p.Limits, t.p.Model.Name(), t.p.Ledger)
 	if err != nil || turn.Again {
 		return turn, err
 	}
-	t.begin(ctx, &making{turn: turn, began: began})
-	return turn, nil
+	m := &making{turn: turn, began: began, sure: make(chan struct{})}
+	t.begin(ctx, m)
+	if t.p.Ledger == nil {
+		return turn, nil
+	}
+	select {
+	case <-m.sure:
+	case <-ctx.Done():
+		return turn, postgres.Fault(ctx.Err())
+	}
+	// The call of the model goes first: nobody waits for what is sent before its first word.
+	runtime.Gosched()
+	return turn, m.refused
 }
 
 // enter counts who is about to begin something; nobody may when the process ends.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/postgres"
@@ -20,6 +21,7 @@ type opened struct {
 	verdict string
 	running string // the answer that is being made in the session
 	same    bool   // the message that was sent before says the same and stands at the same place
+	hard    int64  // what the organization may spend in a month
 }
 
 // open begins a turn: it stores the question and the row of its answer, and reads what
@@ -32,6 +34,16 @@ type opened struct {
 // else before, *Busy while another answer is being made in the session, and Exhausted
 // when too many are being made at once.
 func open(ctx context.Context, db postgres.Beginner, p account.Principal, session string, in Prompt, producer string, limits Limits, model string) (Turn, error) {
+	return openPaid(ctx, db, p, session, in, producer, limits, model, nil)
+}
+
+// openPaid is open for a turn whose model is paid for from a ledger. PaymentRequired: there
+// is nothing left in it.
+//
+// What it has written a crash of the database may take back, until something is
+// committed behind it that waits for the disk, as the reservation of the answer's money
+// does: one wait is enough for both. Nobody may be told of it before.
+func openPaid(ctx context.Context, db postgres.Beginner, p account.Principal, session string, in Prompt, producer string, limits Limits, model string, ledger *budget.Ledger) (Turn, error) {
 	if err := in.check(); err != nil {
 		return Turn{}, err
 	}
@@ -41,7 +53,7 @@ func open(ctx context.Context, db postgres.Beginner, p account.Principal, sessio
 	question, answer := cmp.Or(in.ID, id.New(id.Message)), id.New(id.Message)
 	ensured := false
 	for range 10 {
-		o, turn, err := openOnce(ctx, db, p, session, in, question, answer, producer, limits, countTokens(model, in.Content))
+		o, turn, err := openOnce(ctx, db, p, session, in, question, answer, producer, limits, countTokens(model, in.Content), ledger)
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && slices.Contains([]string{uniqueViolation, foreignKeyViolation, "40001", "40P01"}, pg.Code) {
 			continue // somebody else was quicker by a moment; now it can be seen
 		}
@@ -115,6 +127,8 @@ func (o opened) refusal(in Prompt, limits Limits) error {
 		return wrong("parent", "names a question; a message follows an answer. To put a question otherwise, name the parent of the first one")
 	case "task":
 		return noTask(in.Task)
+	case "unpaid":
+		return budget.Unaffordable(o.hard)
 	case "yours":
 		return fault.New(fault.Exhausted,
 			"You already have %d answers being made, as many as one person may have at once. Wait until one is done, or stop it.", limits.AnswersPerUser)
@@ -133,6 +147,7 @@ func (o opened) refusal(in Prompt, limits Limits) error {
 //	$11 and $12 how many answers a person and the organization may have at once (0: any number)
 //	$13 tokens of the text, $14 and $15 names and versions of the built-in tasks
 //	$16 how many tokens the answer may have (0: as what it repeats or goes on with), $17 further wishes (NULL: the same)
+//	$18 what an organization may spend that has no limit of its own (NULL: nobody pays)
 //
 // An answer that failed has nothing to go on with: another one to its own parent is
 // meant. What goes on with one that broke off may have as many tokens as were left to
@@ -192,6 +207,10 @@ const beginTurn = `
 		FROM messages m
 		JOIN sessions o USING (session_id)
 		WHERE m.organization_id = $1 AND o.organization_id = $1 AND m.state = 'streaming'),
+	purse AS (
+		SELECT hard_micros, left_micros
+		FROM budget_of($1, $18)
+		WHERE $18 IS NOT NULL),
 	verdict AS (
 		SELECT CASE
 			WHEN NOT EXISTS (SELECT FROM s) THEN 'session'
@@ -203,6 +222,7 @@ const beginTurn = `
 			WHEN $5 = '' AND EXISTS (SELECT FROM parent WHERE role = 'assistant' AND open_ended IS NOT TRUE) THEN 'whole'
 			WHEN $5 <> '' AND EXISTS (SELECT FROM parent WHERE role = 'user') THEN 'unanswered'
 			WHEN NOT EXISTS (SELECT FROM task) THEN 'task'
+			WHEN EXISTS (SELECT FROM purse WHERE left_micros <= 0) THEN 'unpaid'
 			WHEN $11 > 0 AND (SELECT yours FROM crowd) >= $11 THEN 'yours'
 			WHEN $12 > 0 AND (SELECT theirs FROM crowd) >= $12 THEN 'theirs'
 			ELSE 'opened' END AS verdict),
@@ -220,12 +240,13 @@ const beginTurn = `
 		) AS n (place, message_id, parent_id, role, state, content, tokens, producer_id, max_tokens, manner)
 		WHERE (SELECT verdict FROM verdict) = 'opened' AND (n.place = 2 OR $5 <> '')
 		ORDER BY n.place)
-	SELECT (SELECT verdict FROM verdict), coalesce((SELECT message_id FROM running), ''), coalesce((SELECT same FROM known), false)`
+	SELECT (SELECT verdict FROM verdict), coalesce((SELECT message_id FROM running), ''), coalesce((SELECT same FROM known), false),
+		coalesce((SELECT hard_micros FROM purse), 0)`
 
 // openOnce tries to begin a turn. The batch is one transaction: what is refused by an
 // index leaves nothing behind. Those of an organization that has limits come one
 // after the other, so that two at once cannot both be the last.
-func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, session string, in Prompt, question, answer, producer string, limits Limits, tokens int64) (opened, Turn, error) {
+func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, session string, in Prompt, question, answer, producer string, limits Limits, tokens int64, ledger *budget.Ledger) (opened, Turn, error) {
 	var o opened
 	replay := ""
 	if in.Replay != nil {
@@ -236,6 +257,10 @@ func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, ses
 	for _, t := range builtIn() {
 		names, versions = append(names, t.Name), append(versions, t.Version)
 	}
+	var usual any
+	if ledger != nil {
+		usual = ledger.Defaults.Hard
+	}
 	b := new(pgx.Batch)
 	// The plans for all values do (see TestTurnsReadByIndex). Left to itself, Postgres
 	// plans a walk anew each time, which takes longer than the walk.
@@ -243,13 +268,14 @@ func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, ses
 	// must do so too when they are full, before anybody has counted their rows.
 	b.Queue(`
 		SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
-			set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
+			set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+			set_config('synchronous_commit', CASE WHEN $1 THEN 'off' ELSE current_setting('synchronous_commit') END, true)`, ledger != nil)
 	if limits.AnswersPerUser > 0 || limits.AnswersPerOrganization > 0 {
 		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('answers of ' || $1, 0))`, p.Organization)
 	}
 	b.Queue(beginTurn, p.Organization, p.User, session, question, in.Content, in.Parent, in.Task, answer, producer, replay,
-		limits.AnswersPerUser, limits.AnswersPerOrganization, tokens, names, versions, max(in.MaxTokens, 0), in.manner()).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&o.verdict, &o.running, &o.same) })
+		limits.AnswersPerUser, limits.AnswersPerOrganization, tokens, names, versions, max(in.MaxTokens, 0), in.manner(), usual).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&o.verdict, &o.running, &o.same, &o.hard) })
 	var turn Turn
 	turn.queue(b, p, session, answer, question, replay)
 	err := db.SendBatch(ctx, b).Close()

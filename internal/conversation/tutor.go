@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
@@ -16,19 +17,24 @@ type Parts struct {
 	Relay  *relay.Relay
 	Model  llm.Streamer // paid for, with its backup behind it
 	Limits Limits
-	// Afford says PaymentRequired when the organisation has nothing left to spend, before
-	// anything is begun: a *budget.Ledger's. Nil: nobody asks.
-	Afford func(ctx context.Context, q postgres.Querier, organization string) error
+	// Ledger is what Model is paid from: who has nothing left in it, or too little for the
+	// answer, is told before anything is streamed. Nil: nobody pays.
+	Ledger *budget.Ledger
+	// Alone says that no other process could go on with an answer while this one ends, so
+	// that there is nothing to wait for: the next start does, or shows it as interrupted.
+	Alone bool
 	// Report is told of every turn when it is over; nil: nobody.
 	Report func(context.Context, Report)
 	// Now is the clock of durations; nil: time.Now.
 	Now func() time.Time
 }
 
-// Limits bound what is asked at once; 0: any number.
+// Limits bound what is asked at once, and how many sessions there may be; 0: any number.
 type Limits struct {
-	AnswersPerUser         int // that are being made for one person; an API credential may stand for many
-	AnswersPerOrganization int
+	AnswersPerUser          int // that are being made for one person; an API credential may stand for many
+	AnswersPerOrganization  int
+	SessionsPerUser         int // see Room
+	SessionsPerOrganization int
 }
 
 // Tutor answers messages. Answers go on when who asked has gone.

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/id"
@@ -268,3 +269,14 @@ func says(err error, pieces ...string) *scripted {
 }
 
 var errBroke = llm.Used(fault.New(fault.Unavailable, "The connection to the language model broke."))
+
+// ledger is one in which an organization may spend so much, in millionths of a dollar: a
+// token costs one.
+func (s *shelf) ledger(t testing.TB, hard int64) *budget.Ledger {
+	t.Helper()
+	prices, err := budget.LoadPrices(`{"fake": {"kind": "tokens", "input": 1, "output": 1}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &budget.Ledger{DB: s.db, Prices: prices, Defaults: budget.Limits{Soft: hard, Hard: hard}}
+}

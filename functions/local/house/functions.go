@@ -73,8 +73,8 @@ func (h *House) talking(f *functions, ledger *budget.Ledger, hasher *account.Has
 		return err
 	}
 	f.chat = chat.New(chat.Deps{
-		DB: h.tenants, System: h.pool, Relay: relay.New(relay.Options{DB: h.log}), Model: model, Afford: ledger.Afford,
-		Limits: h.models.Chat, Gate: access.New(h.tenants, h.tokens, hasher), Front: front,
+		DB: h.tenants, System: h.pool, Relay: relay.New(relay.Options{DB: h.log}), Model: model, Ledger: ledger,
+		Limits: h.models.Chat, Alone: true, Gate: access.New(h.tenants, h.tokens, hasher), Front: front,
 	})
 	return nil
 }
