@@ -70,6 +70,8 @@ func (s *server) forkCheckpoint(ctx context.Context, in *forkCheckpoint) (*made[
 		title = in.Body.Title
 	}
 	return idempotency.Write(ctx, s.DB, "fork-checkpoint", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
-		return begun(conversation.Fork(ctx, tx, p, in.Session, in.Checkpoint, title))
+		return s.begin(ctx, tx, p, func() (conversation.Session, error) {
+			return conversation.Fork(ctx, tx, p, in.Session, in.Checkpoint, title)
+		})
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
 // Each limit refuses with 429, says in words which it was, and when to come again; a
@@ -33,11 +34,11 @@ func TestLimits(t *testing.T) {
 					ses := r.session("Authorization", as)
 					a := r.do("POST", "/v1/chat/sessions/"+ses+"/messages", map[string]any{"content": "When?"}, "Authorization", as)
 					if i < may {
-						a.want(200)
+						a.Want(200)
 						eventually(t, func() bool { return len(lines.of(ses)) > 0 }) // its tokens are counted
 						continue
 					}
-					p := into[edge.Problem](a.want(429))
+					p := edgetest.Into[edge.Problem](a.Want(429))
 					if wait, err := strconv.Atoi(a.Header().Get("Retry-After")); err != nil || wait < 1 || !strings.Contains(p.Detail, c.words) {
 						t.Errorf("%+v, %v", p, a.Header())
 					}
@@ -86,15 +87,43 @@ func TestStreamsAreBounded(t *testing.T) {
 	})
 }
 
+// Who has as many sessions as they may have is told what to do, and can do it; a fork is
+// one of them, and the same request sent again is not.
+func TestSessionsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(d *Deps) { d.Limits = Limits{SessionsPerUser: 2, SessionsPerOrganization: 3} })
+	refused := func(a edgetest.Answer, words string) {
+		t.Helper()
+		if p := edgetest.Into[edge.Problem](a.Want(429)); !strings.Contains(p.Detail, words) {
+			t.Errorf("%+v", p)
+		}
+	}
+	begin := func(as string, headers ...string) edgetest.Answer {
+		return r.do("POST", "/v1/chat/sessions", map[string]any{}, append(headers, "Authorization", as)...)
+	}
+	ses := r.session()
+	r.send(ses, map[string]any{"content": "When?"})
+	begin("", "Idempotency-Key", "one").Want(201)
+	begin("", "Idempotency-Key", "one").Want(201)
+	refused(begin(""), "You have 2 conversations")
+	at := "/v1/chat/sessions/" + ses + "/checkpoints"
+	refused(r.do("POST", at+"/"+edgetest.Into[edge.List[conversation.Checkpoint]](r.do("GET", at, nil).Want(200)).Items[0].ID+"/forks", nil), "Delete one")
+	begin("program").Want(201)
+	refused(begin("program"), "Your organization has 3 conversations")
+	begin("stranger").Want(201)
+	r.do("DELETE", "/v1/chat/sessions/"+ses, nil).Want(204)
+	begin("").Want(201)
+}
+
 // Who is refused begins nothing.
 func TestARefusalBeginsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(d *Deps) { d.Limits = Limits{RequestsPerMinutePerUser: 1} })
 	ses := r.session()
 	r.send(ses, map[string]any{"content": "When?"})
-	r.do("POST", "/v1/chat/sessions/"+ses+"/messages", map[string]any{"content": "Where?"}).want(429)
+	r.do("POST", "/v1/chat/sessions/"+ses+"/messages", map[string]any{"content": "Where?"}).Want(429)
 	at := "/v1/chat/sessions/" + ses + "/checkpoints"
-	r.do("POST", at+"/"+into[edge.List[conversation.Checkpoint]](r.do("GET", at, nil).want(200)).Items[0].ID+"/forks", nil).want(429)
+	r.do("POST", at+"/"+edgetest.Into[edge.List[conversation.Checkpoint]](r.do("GET", at, nil).Want(200)).Items[0].ID+"/forks", nil).Want(429)
 	if n := r.find(`SELECT count(*)::text FROM messages`); n != "2" || r.model.asked != 1 {
 		t.Errorf("%s messages, %d calls", n, r.model.asked)
 	}

@@ -43,9 +43,11 @@ type createSession struct {
 
 func (s *server) createSession(ctx context.Context, in *createSession) (*made[conversation.Session], error) {
 	return idempotency.Write(ctx, s.DB, "create-session", in.Keyed, in, func(tx pgx.Tx, p account.Principal) (*made[conversation.Session], error) {
-		return begun(conversation.CreateSession(ctx, tx, p, conversation.NewSession{
-			CourseID: in.Body.Course, LessonID: in.Body.Lesson, Task: in.Body.Task, Title: in.Body.Title,
-		}))
+		return s.begin(ctx, tx, p, func() (conversation.Session, error) {
+			return conversation.CreateSession(ctx, tx, p, conversation.NewSession{
+				CourseID: in.Body.Course, LessonID: in.Body.Lesson, Task: in.Body.Task, Title: in.Body.Title,
+			})
+		})
 	})
 }
 
@@ -55,11 +57,16 @@ type made[T any] struct {
 	Body     T
 }
 
-func begun(session conversation.Session, err error) (*made[conversation.Session], error) {
+// begin begins a session where there is room for one.
+func (s *server) begin(ctx context.Context, tx pgx.Tx, p account.Principal, session func() (conversation.Session, error)) (*made[conversation.Session], error) {
+	if err := conversation.Room(ctx, tx, p, s.Limits.ofTutor()); err != nil {
+		return nil, err
+	}
+	begun, err := session()
 	if err != nil {
 		return nil, err
 	}
-	return &made[conversation.Session]{Location: "/v1/chat/sessions/" + session.ID, Body: session}, nil
+	return &made[conversation.Session]{Location: "/v1/chat/sessions/" + begun.ID, Body: begun}, nil
 }
 
 func (s *server) getSession(ctx context.Context, in *BySession) (*edge.Single[conversation.Session], error) {

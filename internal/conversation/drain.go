@@ -12,7 +12,8 @@ const (
 )
 
 // Drain lets answers go on until shortly before ctx ends, then hands over those that
-// are not done: who follows them next goes on with them. Nothing may be sent after it.
+// are not done: who follows them next goes on with them. Where there is nobody else, it
+// does so at once. Nothing may be sent after it.
 func (t *Tutor) Drain(ctx context.Context) {
 	t.mu.Lock()
 	if t.draining {
@@ -31,10 +32,14 @@ func (t *Tutor) Drain(ctx context.Context) {
 		t.began.Wait()
 		close(done)
 	}()
+	wait := time.Until(end) - drainMargin
+	if t.p.Alone {
+		wait = 0
+	}
 	select {
 	case <-done:
 	case <-ctx.Done():
-	case <-time.After(time.Until(end) - drainMargin):
+	case <-time.After(wait):
 	}
 	handing, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
