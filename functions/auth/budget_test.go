@@ -6,13 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"lectern.dev/lectern/internal/access"
-	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/access/accesstest"
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 )
@@ -22,7 +21,7 @@ import (
 type office struct {
 	*server
 	http.Handler
-	tokens map[string]string // by user
+	signedIn map[string]string // their Authorization, by user
 }
 
 func newOffice(t *testing.T) *office {
@@ -36,27 +35,18 @@ func newOffice(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	db := pgtest.As(t, all, postgres.System)
-	tokens, err := access.NewTokens(access.Cookies{Keys: []string{key}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := accesstest.New(t, all, db)
 	prices, err := budget.LoadPrices(`{"=1+1": {"kind": "tokens", "input": 1, "output": 1}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := Deps{
-		DB: db, Gate: access.New(db, tokens, nil),
+		DB: db, Gate: gate.Gate,
 		Ledger: &budget.Ledger{DB: db, Prices: prices, Defaults: budget.Limits{Soft: 4_000_000, Hard: 5_000_000}},
 	}
 	o := &office{&server{d}, New(d), map[string]string{}}
 	for _, user := range []string{"user_root", "user_owner", "user_learner"} {
-		secret, err := account.Begin(t.Context(), db, user, "a test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if o.tokens[user], err = tokens.NewToken(secret); err != nil {
-			t.Fatal(err)
-		}
+		o.signedIn[user] = gate.SignIn(user)
 	}
 	return o
 }
@@ -64,17 +54,12 @@ func newOffice(t *testing.T) *office {
 // ask sends a request as a user, and gives status, header and body.
 func (o *office) ask(t *testing.T, user, method, path, body string, header ...string) (int, http.Header, string) {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
-	r.Header.Set("Authorization", "Bearer "+o.tokens[user])
+	var sent any
 	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
+		sent = body
 	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	w := httptest.NewRecorder()
-	o.ServeHTTP(w, r)
-	return w.Code, w.Header(), w.Body.String()
+	a := edgetest.Send(t, o, edgetest.Request(t, method, path, sent, append(header, "Authorization", o.signedIn[user])...))
+	return a.Code, a.Header(), a.Body.String()
 }
 
 // spend settles n entries of a micro-dollar each for the client.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
 type credentialMade struct {
@@ -26,7 +27,7 @@ func (r *rig) rootBrowser() *browser {
 		r.t.Fatal(err)
 	}
 	b := r.browser()
-	b.signIn("root@example.org", password).want(200)
+	b.signIn("root@example.org", password).Want(200)
 	return b
 }
 
@@ -45,8 +46,8 @@ func TestCredentials(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ann := r.signUp("ann@example.com")
-	made := ann.do("POST", "/v1/auth/credentials", program).want(201)
-	got := into[credentialMade](made)
+	made := ann.do("POST", "/v1/auth/credentials", program).Want(201)
+	got := edgetest.Into[credentialMade](made)
 	c := got.Credential
 	if c.Label != "a program" || len(c.Scopes) != 2 || c.CreatedBy != ann.me().ID || c.ExpiresAt != nil || len(got.Secret) != 43 || made.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%+v %v", got, made.Header())
@@ -60,30 +61,30 @@ func TestCredentials(t *testing.T) {
 	}
 
 	later := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
-	into[credentialMade](ann.do("POST", "/v1/auth/credentials", fields{"label": "another", "scopes": []string{"chat"}, "expires_at": later}).want(201))
-	first := ann.do("GET", "/v1/auth/credentials?limit=1", nil).want(200)
-	page := into[credentialPage](first)
+	edgetest.Into[credentialMade](ann.do("POST", "/v1/auth/credentials", fields{"label": "another", "scopes": []string{"chat"}, "expires_at": later}).Want(201))
+	first := ann.do("GET", "/v1/auth/credentials?limit=1", nil).Want(200)
+	page := edgetest.Into[credentialPage](first)
 	if len(page.Items) != 1 || page.Items[0].Label != "another" || !page.Items[0].ExpiresAt.Equal(later) || page.Items[0].LastUsedAt != nil {
 		t.Errorf("%s", first.Body)
 	}
-	rest := ann.do("GET", "/v1/auth/credentials?limit=1&cursor="+page.NextCursor, nil).want(200)
-	page = into[credentialPage](rest)
+	rest := ann.do("GET", "/v1/auth/credentials?limit=1&cursor="+page.NextCursor, nil).Want(200)
+	page = edgetest.Into[credentialPage](rest)
 	if len(page.Items) != 1 || page.Items[0].ID != c.ID || page.Items[0].LastUsedAt == nil || page.NextCursor != "" {
 		t.Errorf("%s", rest.Body)
 	}
-	for _, a := range []answered{first, rest} {
+	for _, a := range []edgetest.Answer{first, rest} {
 		if strings.Contains(a.Body.String(), got.Secret) || strings.Contains(a.Body.String(), "argon2") {
 			t.Errorf("%s", a.Body)
 		}
 	}
 
 	for range 2 {
-		ann.do("DELETE", "/v1/auth/credentials/"+c.ID, nil).want(204)
+		ann.do("DELETE", "/v1/auth/credentials/"+c.ID, nil).Want(204)
 		if r.admitted(basic) {
 			t.Error("a revoked credential is admitted")
 		}
 	}
-	page = into[credentialPage](ann.do("GET", "/v1/auth/credentials", nil).want(200))
+	page = edgetest.Into[credentialPage](ann.do("GET", "/v1/auth/credentials", nil).Want(200))
 	if len(page.Items) != 2 || page.Items[0].RevokedAt != nil || page.Items[1].RevokedAt == nil {
 		t.Errorf("%+v", page)
 	}
@@ -93,28 +94,28 @@ func TestWhoMayHaveCredentials(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ann, eve := r.signUp("ann@example.com"), r.signUp("eve@example.com")
-	c := into[credentialMade](ann.do("POST", "/v1/auth/credentials", program).want(201))
+	c := edgetest.Into[credentialMade](ann.do("POST", "/v1/auth/credentials", program).Want(201))
 	path := "/v1/auth/credentials/" + c.Credential.ID
 	for _, b := range []*browser{ann.join("bob@example.com", account.Author), ann.join("cyd@example.com", account.Learner)} {
-		b.do("GET", "/v1/auth/credentials", nil).want(403)
-		b.do("POST", "/v1/auth/credentials", program).want(403)
-		b.do("DELETE", path, nil).want(403)
+		b.do("GET", "/v1/auth/credentials", nil).Want(403)
+		b.do("POST", "/v1/auth/credentials", program).Want(403)
+		b.do("DELETE", path, nil).Want(403)
 	}
 	nobody := r.browser()
-	nobody.do("GET", "/v1/auth/credentials", nil).want(401)
-	nobody.do("POST", "/v1/auth/credentials", program).want(401)
-	nobody.do("DELETE", path, nil).want(401)
-	nobody.do("POST", "/v1/auth/credentials", program, "Authorization", "Bearer "+c.Credential.ID+"."+c.Secret).want(403)
+	nobody.do("GET", "/v1/auth/credentials", nil).Want(401)
+	nobody.do("POST", "/v1/auth/credentials", program).Want(401)
+	nobody.do("DELETE", path, nil).Want(401)
+	nobody.do("POST", "/v1/auth/credentials", program, "Authorization", "Bearer "+c.Credential.ID+"."+c.Secret).Want(403)
 
-	eve.do("DELETE", path, nil).want(404)
+	eve.do("DELETE", path, nil).Want(404)
 	own := ann.me().Organization.ID
-	eve.do("DELETE", path+"?organization="+own, nil).want(403)
-	eve.do("GET", "/v1/auth/credentials?organization="+own, nil).want(403)
-	eve.do("POST", "/v1/auth/credentials?organization="+own, program).want(403)
-	if page := into[credentialPage](eve.do("GET", "/v1/auth/credentials", nil).want(200)); page.Items == nil || len(page.Items) != 0 {
+	eve.do("DELETE", path+"?organization="+own, nil).Want(403)
+	eve.do("GET", "/v1/auth/credentials?organization="+own, nil).Want(403)
+	eve.do("POST", "/v1/auth/credentials?organization="+own, program).Want(403)
+	if page := edgetest.Into[credentialPage](eve.do("GET", "/v1/auth/credentials", nil).Want(200)); page.Items == nil || len(page.Items) != 0 {
 		t.Errorf("%+v", page)
 	}
-	ann.do("GET", "/v1/auth/credentials?organization="+own, nil).want(200)
+	ann.do("GET", "/v1/auth/credentials?organization="+own, nil).Want(200)
 	if !r.admitted("Bearer " + c.Credential.ID + "." + c.Secret) {
 		t.Error("it was touched")
 	}
@@ -136,25 +137,25 @@ func TestRootWorksForAClient(t *testing.T) {
 		}
 		return f
 	}
-	ann.do("POST", "/v1/auth/credentials", with(fields{"password": "chosen by an owner"})).want(403)
-	root.do("POST", "/v1/auth/credentials", with(fields{"password": "password1"})).want(422)
-	root.do("POST", "/v1/auth/credentials?organization=org_unknown", program).want(404)
-	root.do("POST", "/v1/auth/credentials?organization=org_unknown", program, "Idempotency-Key", "k").want(404)
-	root.do("GET", "/v1/auth/credentials?organization=org_unknown", nil).want(404)
+	ann.do("POST", "/v1/auth/credentials", with(fields{"password": "chosen by an owner"})).Want(403)
+	root.do("POST", "/v1/auth/credentials", with(fields{"password": "password1"})).Want(422)
+	root.do("POST", "/v1/auth/credentials?organization=org_unknown", program).Want(404)
+	root.do("POST", "/v1/auth/credentials?organization=org_unknown", program, "Idempotency-Key", "k").Want(404)
+	root.do("GET", "/v1/auth/credentials?organization=org_unknown", nil).Want(404)
 
-	c := into[credentialMade](root.do("POST", "/v1/auth/credentials?organization="+organization, with(fields{"password": "chosen.for: a client \u00e9"}), "Idempotency-Key", "k").want(201))
+	c := edgetest.Into[credentialMade](root.do("POST", "/v1/auth/credentials?organization="+organization, with(fields{"password": "chosen.for: a client \u00e9"}), "Idempotency-Key", "k").Want(201))
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(c.Credential.ID+":chosen.for: a client \u00e9"))
 	if !r.admitted(basic) || c.Secret != "chosen.for: a client \u00e9" || c.Credential.CreatedBy != root.me().ID {
 		t.Errorf("%+v", c)
 	}
-	if page := into[credentialPage](ann.do("GET", "/v1/auth/credentials", nil).want(200)); len(page.Items) != 1 || page.Items[0].ID != c.Credential.ID {
+	if page := edgetest.Into[credentialPage](ann.do("GET", "/v1/auth/credentials", nil).Want(200)); len(page.Items) != 1 || page.Items[0].ID != c.Credential.ID {
 		t.Errorf("%+v", page)
 	}
-	if page := into[credentialPage](root.do("GET", "/v1/auth/credentials?organization="+organization, nil).want(200)); len(page.Items) != 1 {
+	if page := edgetest.Into[credentialPage](root.do("GET", "/v1/auth/credentials?organization="+organization, nil).Want(200)); len(page.Items) != 1 {
 		t.Errorf("%+v", page)
 	}
-	root.do("DELETE", "/v1/auth/credentials/"+c.Credential.ID, nil).want(404) // not its own
-	root.do("DELETE", "/v1/auth/credentials/"+c.Credential.ID+"?organization="+organization, nil).want(204)
+	root.do("DELETE", "/v1/auth/credentials/"+c.Credential.ID, nil).Want(404) // not its own
+	root.do("DELETE", "/v1/auth/credentials/"+c.Credential.ID+"?organization="+organization, nil).Want(204)
 	if r.admitted(basic) {
 		t.Error("a revoked credential is admitted")
 	}
@@ -168,14 +169,14 @@ func TestCredentialWithAnIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ann, root := r.signUp("ann@example.com"), r.rootBrowser()
-	made := into[credentialMade](ann.do("POST", "/v1/auth/credentials", program, "Idempotency-Key", "k").want(201))
-	again := ann.do("POST", "/v1/auth/credentials", program, "Idempotency-Key", "k").want(409)
+	made := edgetest.Into[credentialMade](ann.do("POST", "/v1/auth/credentials", program, "Idempotency-Key", "k").Want(201))
+	again := ann.do("POST", "/v1/auth/credentials", program, "Idempotency-Key", "k").Want(409)
 	if body := again.Body.String(); !strings.Contains(body, made.Credential.ID) || strings.Contains(body, made.Secret) {
 		t.Error(body)
 	}
 	other := fields{"label": "other", "scopes": []string{"chat"}}
-	ann.do("POST", "/v1/auth/credentials", other, "Idempotency-Key", "k").want(409)
-	ann.do("POST", "/v1/auth/credentials", program, "Idempotency-Key", "k2").want(201)
+	ann.do("POST", "/v1/auth/credentials", other, "Idempotency-Key", "k").Want(409)
+	ann.do("POST", "/v1/auth/credentials", program, "Idempotency-Key", "k2").Want(201)
 	if n := r.count(`SELECT count(*) FROM credentials WHERE created_by = $1`, ann.me().ID); n != 2 {
 		t.Errorf("%d credentials", n)
 	}
@@ -184,8 +185,8 @@ func TestCredentialWithAnIdempotencyKey(t *testing.T) {
 	set := func(chosen string) fields {
 		return fields{"label": "set", "scopes": []string{"chat"}, "password": chosen}
 	}
-	set1 := into[credentialMade](root.do("POST", "/v1/auth/credentials", set("chosen canary 1"), "Idempotency-Key", "k").want(201))
-	if body := root.do("POST", "/v1/auth/credentials", set("chosen canary 2"), "Idempotency-Key", "k").want(409).Body.String(); !strings.Contains(body, set1.Credential.ID) {
+	set1 := edgetest.Into[credentialMade](root.do("POST", "/v1/auth/credentials", set("chosen canary 1"), "Idempotency-Key", "k").Want(201))
+	if body := root.do("POST", "/v1/auth/credentials", set("chosen canary 2"), "Idempotency-Key", "k").Want(409).Body.String(); !strings.Contains(body, set1.Credential.ID) {
 		t.Errorf("the password is in the digest: %s", body)
 	}
 	if n := r.count(`SELECT count(*) FROM idempotency WHERE response::text LIKE '%' || $1 || '%' OR response::text LIKE '%canary%' OR response IS NULL`, made.Secret); n != 0 {
@@ -213,8 +214,8 @@ func TestCredentialsThatCannotBeMade(t *testing.T) {
 			t.Errorf("%s: %d %s", name, a.Code, a.Body)
 		}
 	}
-	ann.do("POST", "/v1/auth/credentials", fields{"label": "x", "scopes": []string{"chat"}, "expires_at": "9999-12-31T23:59:59Z"}).want(201)
-	ann.do("GET", "/v1/auth/credentials?cursor=x", nil).want(422)
-	ann.do("GET", "/v1/auth/credentials?organization=a%00b", nil).want(403)
-	ann.do("DELETE", "/v1/auth/credentials/a%00b", nil).want(404)
+	ann.do("POST", "/v1/auth/credentials", fields{"label": "x", "scopes": []string{"chat"}, "expires_at": "9999-12-31T23:59:59Z"}).Want(201)
+	ann.do("GET", "/v1/auth/credentials?cursor=x", nil).Want(422)
+	ann.do("GET", "/v1/auth/credentials?organization=a%00b", nil).Want(403)
+	ann.do("DELETE", "/v1/auth/credentials/a%00b", nil).Want(404)
 }

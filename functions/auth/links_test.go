@@ -10,20 +10,21 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
 // use is how a link of each kind is used.
-var use = map[string]func(*browser, string) answered{
-	"sign_up": func(b *browser, token string) answered {
+var use = map[string]func(*browser, string) edgetest.Answer{
+	"sign_up": func(b *browser, token string) edgetest.Answer {
 		return b.do("POST", "/v1/auth/sign-up/confirm", fields{"token": token})
 	},
-	"invitation": func(b *browser, token string) answered {
+	"invitation": func(b *browser, token string) edgetest.Answer {
 		return b.do("POST", "/v1/auth/sign-up", fields{"invitation": token, "password": password, "name": "Bob"})
 	},
-	"reset": func(b *browser, token string) answered {
+	"reset": func(b *browser, token string) edgetest.Answer {
 		return b.do("POST", "/v1/auth/resets/redeem", fields{"token": token, "password": "ten owls on a fence"})
 	},
-	"sign_in": func(b *browser, token string) answered {
+	"sign_in": func(b *browser, token string) edgetest.Answer {
 		return b.do("POST", "/v1/auth/sign-in/link", fields{"token": token})
 	},
 }
@@ -32,9 +33,9 @@ var use = map[string]func(*browser, string) answered{
 func (r *rig) links(owner *browser) map[string]string {
 	r.t.Helper()
 	b := r.browser()
-	b.do("POST", "/v1/auth/sign-up", fields{"email": "new@example.com", "password": password, "name": "New", "organization": "New"}).want(201)
-	owner.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "author"}).want(201)
-	b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).want(202)
+	b.do("POST", "/v1/auth/sign-up", fields{"email": "new@example.com", "password": password, "name": "New", "organization": "New"}).Want(201)
+	owner.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "author"}).Want(201)
+	b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).Want(202)
 	secret, err := account.NewSignInLink(r.t.Context(), r.db, account.Local)
 	if err != nil {
 		r.t.Fatal(err)
@@ -60,18 +61,18 @@ func TestLinksWorkOnce(t *testing.T) {
 		}
 		for other, try := range use {
 			if other != kind {
-				try(r.browser(), token).want(401)
+				try(r.browser(), token).Want(401)
 			}
 		}
 		for _, guess := range []string{"", "x", token[:42], token + "A", strings.ToLower(token), strings.ToUpper(token), " " + token} {
 			if guess != token && guess != "" {
-				use[kind](r.browser(), guess).want(401)
+				use[kind](r.browser(), guess).Want(401)
 			}
 		}
 	}
 	for kind, token := range links {
 		use[kind](r.browser(), token)
-		use[kind](r.browser(), token).want(401)
+		use[kind](r.browser(), token).Want(401)
 	}
 	if n := r.count(`SELECT count(*) FROM links WHERE used_at IS NULL`); n != 0 {
 		t.Errorf("%d links were not used", n)
@@ -87,7 +88,7 @@ func TestLinksExpire(t *testing.T) {
 	}
 	r.exec(`UPDATE links SET created_at = created_at - interval '30 minutes', expires_at = expires_at - interval '30 minutes'`)
 	for kind, token := range links {
-		use[kind](r.browser(), token).want(401)
+		use[kind](r.browser(), token).Want(401)
 	}
 	removed, err := account.Expire(t.Context(), r.deps.DB)
 	if err != nil || removed < len(links) || r.count(`SELECT count(*) FROM links`) != 0 {
@@ -127,69 +128,69 @@ func TestInvitationsAreForOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ann, eve := r.signUp("ann@example.com"), r.signUp("eve@example.com")
-	ann.do("POST", "/v1/auth/members", fields{"email": "Bob@Example.com", "role": "learner", "name": "the new one"}).want(201)
+	ann.do("POST", "/v1/auth/members", fields{"email": "Bob@Example.com", "role": "learner", "name": "the new one"}).Want(201)
 	token := r.mail.token(t, "Bob@Example.com")
-	join := func(more fields) answered {
+	join := func(more fields) edgetest.Answer {
 		body := fields{"invitation": token, "password": password, "name": "Bob"}
 		for k, v := range more {
 			body[k] = v
 		}
 		return eve.do("POST", "/v1/auth/sign-up", body)
 	}
-	join(fields{"email": "eve2@example.com"}).want(422)
-	join(fields{"role": "owner"}).want(422)
-	join(fields{"organization_id": "org_local"}).want(422)
+	join(fields{"email": "eve2@example.com"}).Want(422)
+	join(fields{"role": "owner"}).Want(422)
+	join(fields{"organization_id": "org_local"}).Want(422)
 	bob := r.browser()
-	in := into[signUpState](bob.do("POST", "/v1/auth/sign-up", fields{
+	in := edgetest.Into[signUpState](bob.do("POST", "/v1/auth/sign-up", fields{
 		"invitation": token, "password": password, "name": "Bob", "organization": "Eve's", "email": "bob@example.com",
-	}).want(201))
+	}).Want(201))
 	if in.Status != account.Entered || in.User == nil || *in.User != bob.me() || len(bob.cookies) != 2 { // signed in, on a device that is known from now on
 		t.Errorf("%+v %v", in, bob.cookies)
 	}
-	if me := into[account.Profile](r.browser().do("GET", "/v1/auth/me", nil, "Authorization", "Bearer "+in.Token).want(200)); me != *in.User {
+	if me := edgetest.Into[account.Profile](r.browser().do("GET", "/v1/auth/me", nil, "Authorization", "Bearer "+in.Token).Want(200)); me != *in.User {
 		t.Error("the token is somebody else's")
 	}
-	bob.signIn("bob@example.com", password).want(200)
+	bob.signIn("bob@example.com", password).Want(200)
 	if me := bob.me(); me.Organization != ann.me().Organization || me.Role != account.Learner || me.Email != "Bob@Example.com" || me.Name != "Bob" {
 		t.Errorf("%+v", me)
 	}
 	// Who is a member elsewhere cannot be taken over by an invitation, and who
 	// invites them does not learn it.
-	first := eve.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "owner"}).want(201)
-	second := eve.do("POST", "/v1/auth/members", fields{"email": "nobody@example.com", "role": "owner"}).want(201)
-	if len(into[map[string]any](first)) != len(into[map[string]any](second)) {
+	first := eve.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "owner"}).Want(201)
+	second := eve.do("POST", "/v1/auth/members", fields{"email": "nobody@example.com", "role": "owner"}).Want(201)
+	if len(edgetest.Into[map[string]any](first)) != len(edgetest.Into[map[string]any](second)) {
 		t.Errorf("%s\n%s", first.Body, second.Body)
 	}
 	if r.mail.token(t, "bob@example.com") != "" {
 		t.Error("who has an account is sent a link")
 	}
-	ann.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "owner"}).want(409)
+	ann.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "owner"}).Want(409)
 }
 
 // An invitation holds as long as who has sent it could send it.
 func TestInvitationsEndWithTheirSender(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(ann, bob *browser, invitation string) answered{
-		"sender demoted": func(ann, bob *browser, _ string) answered {
+	for name, end := range map[string]func(ann, bob *browser, invitation string) edgetest.Answer{
+		"sender demoted": func(ann, bob *browser, _ string) edgetest.Answer {
 			return ann.do("PATCH", "/v1/auth/members/"+bob.me().ID, fields{"role": "author"})
 		},
-		"sender removed": func(ann, bob *browser, _ string) answered {
+		"sender removed": func(ann, bob *browser, _ string) edgetest.Answer {
 			return ann.do("DELETE", "/v1/auth/members/"+bob.me().ID, nil)
 		},
-		"sender's password changed": func(_, bob *browser, _ string) answered { // who knew the old one may have sent it
+		"sender's password changed": func(_, bob *browser, _ string) edgetest.Answer { // who knew the old one may have sent it
 			return bob.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"})
 		},
-		"taken back": func(ann, _ *browser, invitation string) answered {
+		"taken back": func(ann, _ *browser, invitation string) edgetest.Answer {
 			return ann.do("DELETE", "/v1/auth/invitations/"+invitation, nil)
 		},
-		"sent again": func(ann, _ *browser, _ string) answered {
+		"sent again": func(ann, _ *browser, _ string) edgetest.Answer {
 			return ann.do("POST", "/v1/auth/members", fields{"email": "mole@example.com", "role": "learner"})
 		},
-		"demoted in the dark": func(_, bob *browser, _ string) answered { // the row alone, as a race would leave it
+		"demoted in the dark": func(_, bob *browser, _ string) edgetest.Answer { // the row alone, as a race would leave it
 			bob.exec(`UPDATE users SET role = 'author' WHERE user_id = $1`, bob.me().ID)
 			return bob.do("GET", "/v1/auth/me", nil)
 		},
-		"demoted in the dark, to more than the guest": func(_, bob *browser, _ string) answered {
+		"demoted in the dark, to more than the guest": func(_, bob *browser, _ string) edgetest.Answer {
 			bob.exec(`UPDATE users SET role = 'author' WHERE user_id = $1`, bob.me().ID)
 			bob.exec(`UPDATE links SET data = data || '{"role": "learner"}' WHERE kind = 'invitation'`)
 			return bob.do("GET", "/v1/auth/me", nil)
@@ -199,9 +200,9 @@ func TestInvitationsEndWithTheirSender(t *testing.T) {
 		ann := r.signUp("ann@example.com")
 		bob := ann.join("bob@example.com", account.Owner)
 		eve := r.signUp("eve@example.com")
-		open := into[account.Invitation](bob.do("POST", "/v1/auth/members", fields{"email": "mole@example.com", "role": "owner"}).want(201))
+		open := edgetest.Into[account.Invitation](bob.do("POST", "/v1/auth/members", fields{"email": "mole@example.com", "role": "owner"}).Want(201))
 		token := r.mail.token(t, "mole@example.com")
-		eve.do("DELETE", "/v1/auth/invitations/"+open.ID, nil).want(404)
+		eve.do("DELETE", "/v1/auth/invitations/"+open.ID, nil).Want(404)
 		if a := end(ann, bob, open.ID); a.Code >= 300 {
 			t.Fatalf("%s: %d %s", name, a.Code, a.Body)
 		}
@@ -231,14 +232,14 @@ func TestNoSecretIsLogged(t *testing.T) {
 		for _, value := range b.cookies {
 			canaries = append(canaries, value)
 		}
-		owner.do("POST", "/v1/auth/sign-in", "{\"email\": \"x\", \"password\": \""+password).want(400)
+		owner.do("POST", "/v1/auth/sign-in", "{\"email\": \"x\", \"password\": \""+password).Want(400)
 	}
-	owner.signIn("ann@example.com", "wrong wrong wrong").want(401)
+	owner.signIn("ann@example.com", "wrong wrong wrong").Want(401)
 	r.deps.DB.(interface{ Close() }).Close() // every failure of the database, too
 	for kind, try := range use {
 		try(owner, canaries[0]+kind)
 	}
-	owner.signIn("ann@example.com", password).want(503)
+	owner.signIn("ann@example.com", password).Want(503)
 	if log.Len() == 0 || !strings.Contains(log.String(), "/v1/auth/sign-in") {
 		t.Fatal("nothing is logged")
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 )
 
@@ -16,10 +17,10 @@ func TestMembers(t *testing.T) {
 	ann, eve := r.signUp("ann@example.com"), r.signUp("eve@example.com")
 	bob := ann.join("bob@example.com", account.Author)
 	cyd := ann.join("cyd@example.com", account.Learner)
-	ann.do("POST", "/v1/auth/members", fields{"email": "dan@example.com", "role": "author", "name": "Dan"}).want(201)
+	ann.do("POST", "/v1/auth/members", fields{"email": "dan@example.com", "role": "author", "name": "Dan"}).Want(201)
 
-	page := into[memberPage](ann.do("GET", "/v1/auth/members?limit=2", nil).want(200))
-	rest := into[memberPage](ann.do("GET", "/v1/auth/members?limit=2&cursor="+page.NextCursor, nil).want(200))
+	page := edgetest.Into[memberPage](ann.do("GET", "/v1/auth/members?limit=2", nil).Want(200))
+	rest := edgetest.Into[memberPage](ann.do("GET", "/v1/auth/members?limit=2&cursor="+page.NextCursor, nil).Want(200))
 	if len(page.Items) != 2 || page.Items[0].Email != "ann@example.com" || page.Items[1].Role != account.Author || page.Items[0].SeenAt == nil ||
 		len(rest.Items) != 1 || rest.Items[0].Email != "cyd@example.com" || rest.NextCursor != "" || rest.Invitations == nil || len(rest.Invitations) != 0 {
 		t.Errorf("%+v\n%+v", page, rest)
@@ -27,30 +28,30 @@ func TestMembers(t *testing.T) {
 	if len(page.Invitations) != 1 || page.Invitations[0].Email != "dan@example.com" || page.Invitations[0].Name != "Dan" || page.Invitations[0].Role != account.Author {
 		t.Errorf("%+v", page.Invitations)
 	}
-	if got := into[memberPage](eve.do("GET", "/v1/auth/members", nil).want(200)); len(got.Items) != 1 || len(got.Invitations) != 0 {
+	if got := edgetest.Into[memberPage](eve.do("GET", "/v1/auth/members", nil).Want(200)); len(got.Items) != 1 || len(got.Invitations) != 0 {
 		t.Errorf("a stranger sees %+v", got)
 	}
-	ann.do("GET", "/v1/auth/members?cursor=x", nil).want(422)
+	ann.do("GET", "/v1/auth/members?cursor=x", nil).Want(422)
 
 	bobs := "/v1/auth/members/" + bob.me().ID
 	for _, b := range []*browser{bob, cyd} {
-		b.do("GET", "/v1/auth/members", nil).want(403)
-		b.do("POST", "/v1/auth/members", fields{"email": "x@example.com", "role": "learner"}).want(403)
-		b.do("PATCH", bobs, fields{"role": "owner"}).want(403) // nobody raises themselves
-		b.do("DELETE", bobs, nil).want(403)
+		b.do("GET", "/v1/auth/members", nil).Want(403)
+		b.do("POST", "/v1/auth/members", fields{"email": "x@example.com", "role": "learner"}).Want(403)
+		b.do("PATCH", bobs, fields{"role": "owner"}).Want(403) // nobody raises themselves
+		b.do("DELETE", bobs, nil).Want(403)
 	}
-	eve.do("PATCH", bobs, fields{"role": "owner"}).want(404)
-	eve.do("DELETE", bobs, nil).want(404)
+	eve.do("PATCH", bobs, fields{"role": "owner"}).Want(404)
+	eve.do("DELETE", bobs, nil).Want(404)
 
-	if m := into[account.Member](ann.do("PATCH", bobs, fields{"role": "owner"}).want(200)); m.Role != account.Owner || m.Email != "bob@example.com" {
+	if m := edgetest.Into[account.Member](ann.do("PATCH", bobs, fields{"role": "owner"}).Want(200)); m.Role != account.Owner || m.Email != "bob@example.com" {
 		t.Errorf("%+v", m)
 	}
-	bob.do("DELETE", "/v1/auth/members/"+ann.me().ID, nil).want(204)
-	ann.do("GET", "/v1/auth/me", nil).want(401)
-	bob.do("DELETE", bobs, nil).want(409)
-	bob.do("PATCH", bobs, fields{"role": "author"}).want(409)
-	bob.do("PATCH", bobs, fields{"role": "owner"}).want(200)
-	ann.do("POST", "/v1/auth/sign-in", fields{"email": "ann@example.com", "password": password}).want(401)
+	bob.do("DELETE", "/v1/auth/members/"+ann.me().ID, nil).Want(204)
+	ann.do("GET", "/v1/auth/me", nil).Want(401)
+	bob.do("DELETE", bobs, nil).Want(409)
+	bob.do("PATCH", bobs, fields{"role": "author"}).Want(409)
+	bob.do("PATCH", bobs, fields{"role": "owner"}).Want(200)
+	ann.do("POST", "/v1/auth/sign-in", fields{"email": "ann@example.com", "password": password}).Want(401)
 	for _, table := range []string{"passwords", "sign_ins"} {
 		if n := r.count(`SELECT count(*) FROM ` + table + ` t WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = t.user_id)`); n != 0 {
 			t.Errorf("%d %s of nobody", n, table)
@@ -68,25 +69,25 @@ func TestRoot(t *testing.T) {
 	second := ops.join("second@example.com", account.Owner)
 
 	for _, b := range []*browser{ann, ops} { // owners both: not above themselves
-		b.do("PATCH", "/v1/auth/members/"+b.me().ID, fields{"role": "root"}).want(403)
-		b.do("POST", "/v1/auth/members", fields{"email": "x@example.com", "role": "root"}).want(403)
+		b.do("PATCH", "/v1/auth/members/"+b.me().ID, fields{"role": "root"}).Want(403)
+		b.do("POST", "/v1/auth/members", fields{"email": "x@example.com", "role": "root"}).Want(403)
 	}
 	r.exec(`UPDATE users SET role = 'root' WHERE user_id IN ($1, $2)`, ops.me().ID, ann.me().ID) // ann's by mistake
-	ann.do("PATCH", "/v1/auth/members/"+bob.me().ID, fields{"role": "root"}).want(403)
-	ann.do("POST", "/v1/auth/members", fields{"email": "x@example.com", "role": "root"}).want(403)
+	ann.do("PATCH", "/v1/auth/members/"+bob.me().ID, fields{"role": "root"}).Want(403)
+	ann.do("POST", "/v1/auth/members", fields{"email": "x@example.com", "role": "root"}).Want(403)
 	// An owner of the operator's organisation has no power over its root.
-	second.do("PATCH", "/v1/auth/members/"+ops.me().ID, fields{"role": "learner"}).want(403)
-	second.do("DELETE", "/v1/auth/members/"+ops.me().ID, nil).want(403)
+	second.do("PATCH", "/v1/auth/members/"+ops.me().ID, fields{"role": "learner"}).Want(403)
+	second.do("DELETE", "/v1/auth/members/"+ops.me().ID, nil).Want(403)
 	third := ops.join("third@example.com", account.Root)
 	if third.me().Role != account.Root {
 		t.Errorf("%+v", third.me())
 	}
 	// Nor is an invitation to be root worth anything once its sender is not.
-	third.do("POST", "/v1/auth/members", fields{"email": "fifth@example.com", "role": "root"}).want(201)
+	third.do("POST", "/v1/auth/members", fields{"email": "fifth@example.com", "role": "root"}).Want(201)
 	r.exec(`UPDATE users SET role = 'owner' WHERE user_id = $1`, third.me().ID)
-	use["invitation"](r.browser(), r.mail.token(t, "fifth@example.com")).want(401)
+	use["invitation"](r.browser(), r.mail.token(t, "fifth@example.com")).Want(401)
 	// An invitation to be root is worth nothing once the organisation is no operator's.
-	ops.do("POST", "/v1/auth/members", fields{"email": "fourth@example.com", "role": "root"}).want(201)
+	ops.do("POST", "/v1/auth/members", fields{"email": "fourth@example.com", "role": "root"}).Want(201)
 	r.exec(`UPDATE organizations SET operator = false`)
 	if a := use["invitation"](r.browser(), r.mail.token(t, "fourth@example.com")); a.Code < 400 {
 		t.Errorf("%d", a.Code)

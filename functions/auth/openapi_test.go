@@ -99,7 +99,7 @@ func TestNoInputIsOurFault(t *testing.T) {
 		r.exec(`UPDATE users SET address = NULL`)
 		b = r.signUp("ann@example.com")
 		other := b.join("bob@example.com", account.Learner)
-		open := into[account.Invitation](b.do("POST", "/v1/auth/members", fields{"email": "cyd@example.com", "role": "author"}).want(201))
+		open := edgetest.Into[account.Invitation](b.do("POST", "/v1/auth/members", fields{"email": "cyd@example.com", "role": "author"}).Want(201))
 		ids = map[string]string{"user": other.me().ID, "invitation": open.ID, "sign_in": "sgn_0", "credential": "cred_0", "organization": b.me().Organization.ID}
 	}
 	fresh()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 )
 
@@ -15,16 +16,16 @@ func TestSignUpConfirmSignIn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	state := into[signUpState](b.do("POST", "/v1/auth/sign-up", fields{"email": "Ann@Example.com", "password": password, "name": " Ann ", "organization": "Owls"}).want(201))
+	state := edgetest.Into[signUpState](b.do("POST", "/v1/auth/sign-up", fields{"email": "Ann@Example.com", "password": password, "name": " Ann ", "organization": "Owls"}).Want(201))
 	if state.Status != account.LetterSent || r.count(`SELECT count(*) FROM users WHERE address IS NOT NULL`) != 0 {
 		t.Fatalf("%+v, or somebody is there without a confirmed address", state)
 	}
-	b.signIn("ann@example.com", password).want(401)
+	b.signIn("ann@example.com", password).Want(401)
 	letter := r.mail.last(t, "Ann@Example.com")
 	if !strings.Contains(letter.Text, public+"/sign-up/confirm?token=") {
 		t.Errorf("%s", letter.Text)
 	}
-	in := into[signedIn](b.do("POST", "/v1/auth/sign-up/confirm", fields{"token": r.mail.token(t, "Ann@Example.com")}).want(200))
+	in := edgetest.Into[signedIn](b.do("POST", "/v1/auth/sign-up/confirm", fields{"token": r.mail.token(t, "Ann@Example.com")}).Want(200))
 	if in.User.Email != "Ann@Example.com" || in.User.Name != "Ann" || in.User.Role != account.Owner || in.User.Organization.Name != "Owls" || in.User.Organization.Operator {
 		t.Errorf("%+v", in.User)
 	}
@@ -32,26 +33,26 @@ func TestSignUpConfirmSignIn(t *testing.T) {
 		t.Error("the cookie is somebody else's")
 	}
 	other := r.browser()
-	if me := into[account.Profile](other.do("GET", "/v1/auth/me", nil, "Authorization", "Bearer "+in.Token).want(200)); me != in.User {
+	if me := edgetest.Into[account.Profile](other.do("GET", "/v1/auth/me", nil, "Authorization", "Bearer "+in.Token).Want(200)); me != in.User {
 		t.Error("the token is somebody else's")
 	}
 	// The address in another form is the same address.
 	for _, email := range []string{"ann@example.com", "ANN@EXAMPLE.COM", " ann@example.com "} {
-		if got := into[signedIn](other.signIn(email, password).want(200)); got.User != in.User || got.Token == in.Token {
+		if got := edgetest.Into[signedIn](other.signIn(email, password).Want(200)); got.User != in.User || got.Token == in.Token {
 			t.Errorf("%s: %+v", email, got.User)
 		}
 	}
-	b.do("POST", "/v1/auth/sign-out", nil).want(204)
-	b.do("GET", "/v1/auth/me", nil).want(401)
-	b.do("POST", "/v1/auth/sign-out", nil).want(204)
-	other.do("GET", "/v1/auth/me", nil).want(200)
+	b.do("POST", "/v1/auth/sign-out", nil).Want(204)
+	b.do("GET", "/v1/auth/me", nil).Want(401)
+	b.do("POST", "/v1/auth/sign-out", nil).Want(204)
+	other.do("GET", "/v1/auth/me", nil).Want(200)
 }
 
 // The cookie is one that scripts and other sites cannot use.
 func TestTheCookie(t *testing.T) {
 	t.Parallel()
 	b := newRig(t).signUp("ann@example.com")
-	a := b.signIn("ann@example.com", password).want(200)
+	a := b.signIn("ann@example.com", password).Want(200)
 	cookies := a.Result().Cookies()
 	if len(cookies) != 2 {
 		t.Fatalf("%v", a.Header())
@@ -73,12 +74,12 @@ func TestWithoutLetters(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(p *account.Parts) { p.VerifyEmail = false })
 	for range 2 { // the second time the address is known, and nothing tells
-		state := into[signUpState](r.browser().do("POST", "/v1/auth/sign-up", fields{"email": "ann@example.com", "password": password, "name": "Ann", "organization": "Owls"}).want(201))
+		state := edgetest.Into[signUpState](r.browser().do("POST", "/v1/auth/sign-up", fields{"email": "ann@example.com", "password": password, "name": "Ann", "organization": "Owls"}).Want(201))
 		if state.Status != account.Ready {
 			t.Errorf("%+v", state)
 		}
 	}
-	r.browser().signIn("ann@example.com", password).want(200)
+	r.browser().signIn("ann@example.com", password).Want(200)
 	if n := r.count(`SELECT count(*) FROM organizations WHERE name = 'Owls'`); n != 1 {
 		t.Errorf("%d organisations", n)
 	}
@@ -116,7 +117,7 @@ func TestWrongNewcomers(t *testing.T) {
 				body[k] = v
 			}
 		}
-		a := b.do("POST", "/v1/auth/sign-up", body).want(422)
+		a := b.do("POST", "/v1/auth/sign-up", body).Want(422)
 		if strings.Contains(a.Body.String(), password) {
 			t.Errorf("%s: the answer repeats the password: %s", name, a.Body)
 		}
@@ -133,15 +134,15 @@ func TestProfileAndDevices(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.signUp("ann@example.com")
-	if got := into[account.Profile](b.do("PATCH", "/v1/auth/me", fields{"name": " Ännchen "}).want(200)); got.Name != "Ännchen" || b.me().Name != "Ännchen" {
+	if got := edgetest.Into[account.Profile](b.do("PATCH", "/v1/auth/me", fields{"name": " Ännchen "}).Want(200)); got.Name != "Ännchen" || b.me().Name != "Ännchen" {
 		t.Errorf("%+v", got)
 	}
-	b.do("PATCH", "/v1/auth/me", fields{"name": "  "}).want(422)
-	b.do("PATCH", "/v1/auth/me", fields{"role": "root"}).want(422)
+	b.do("PATCH", "/v1/auth/me", fields{"name": "  "}).Want(422)
+	b.do("PATCH", "/v1/auth/me", fields{"role": "root"}).Want(422)
 	phone := r.browser()
 	phone.agent = "Phone\x01 " + strings.Repeat("é", 300)
-	phone.signIn("ann@example.com", password).want(200)
-	list := into[devices](b.do("GET", "/v1/auth/sign-ins", nil).want(200)).Items
+	phone.signIn("ann@example.com", password).Want(200)
+	list := edgetest.Into[devices](b.do("GET", "/v1/auth/sign-ins", nil).Want(200)).Items
 	if len(list) != 2 || list[0].Current || !list[1].Current || list[1].Device != "Owl/1.0" || !strings.HasPrefix(list[0].Device, "Phone é") || len([]rune(list[0].Device)) > 200 {
 		t.Fatalf("%+v", list)
 	}
@@ -149,16 +150,16 @@ func TestProfileAndDevices(t *testing.T) {
 		t.Errorf("it lasts %s", left)
 	}
 	stranger := r.signUp("eve@example.com")
-	stranger.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).want(404)
+	stranger.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).Want(404)
 	bob := b.join("bob@example.com", account.Owner)
-	bob.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).want(404)
-	b.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).want(204)
-	b.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).want(404)
-	phone.do("GET", "/v1/auth/me", nil).want(401)
-	phone.signIn("ann@example.com", password).want(200)
-	phone.do("POST", "/v1/auth/sign-out-everywhere", nil).want(204)
-	b.do("GET", "/v1/auth/me", nil).want(401)
-	phone.do("GET", "/v1/auth/me", nil).want(401)
+	bob.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).Want(404)
+	b.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).Want(204)
+	b.do("DELETE", "/v1/auth/sign-ins/"+list[0].ID, nil).Want(404)
+	phone.do("GET", "/v1/auth/me", nil).Want(401)
+	phone.signIn("ann@example.com", password).Want(200)
+	phone.do("POST", "/v1/auth/sign-out-everywhere", nil).Want(204)
+	b.do("GET", "/v1/auth/me", nil).Want(401)
+	phone.do("GET", "/v1/auth/me", nil).Want(401)
 	stranger.me()
 	bob.me()
 }
@@ -168,35 +169,35 @@ func TestPasswords(t *testing.T) {
 	r := newRig(t)
 	b := r.signUp("ann@example.com")
 	phone := r.browser()
-	phone.signIn("ann@example.com", password).want(200)
-	b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).want(202)
+	phone.signIn("ann@example.com", password).Want(200)
+	b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).Want(202)
 	token := r.mail.token(t, "ann@example.com")
 
-	b.do("POST", "/v1/auth/password", fields{"current": "wrong", "new": "ten owls on a fence"}).want(422)
-	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "short"}).want(422)
-	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).want(200)
+	b.do("POST", "/v1/auth/password", fields{"current": "wrong", "new": "ten owls on a fence"}).Want(422)
+	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "short"}).Want(422)
+	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).Want(200)
 	b.me()
-	phone.do("GET", "/v1/auth/me", nil).want(401)
-	phone.signIn("ann@example.com", password).want(401)
-	phone.signIn("ann@example.com", "ten owls on a fence").want(200)
+	phone.do("GET", "/v1/auth/me", nil).Want(401)
+	phone.signIn("ann@example.com", password).Want(401)
+	phone.signIn("ann@example.com", "ten owls on a fence").Want(200)
 	if !strings.Contains(r.mail.last(t, "ann@example.com").Text, "was changed") {
 		t.Error("the owner is not told")
 	}
-	phone.do("POST", "/v1/auth/resets/redeem", fields{"token": token, "password": "eleven owls on a fence"}).want(401)
+	phone.do("POST", "/v1/auth/resets/redeem", fields{"token": token, "password": "eleven owls on a fence"}).Want(401)
 
-	b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).want(202)
+	b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).Want(202)
 	older := r.mail.token(t, "ann@example.com")
-	b.do("POST", "/v1/auth/resets", fields{"email": "Ann@Example.com"}).want(202)
+	b.do("POST", "/v1/auth/resets", fields{"email": "Ann@Example.com"}).Want(202)
 	token = r.mail.token(t, "ann@example.com")
 	other := r.browser()
-	other.do("POST", "/v1/auth/resets/redeem", fields{"token": older, "password": "eleven owls on a fence"}).want(401)
-	other.do("POST", "/v1/auth/resets/redeem", fields{"token": token, "password": "short"}).want(422) // the link still works
-	other.do("POST", "/v1/auth/resets/redeem", fields{"token": token, "password": "eleven owls on a fence"}).want(200)
+	other.do("POST", "/v1/auth/resets/redeem", fields{"token": older, "password": "eleven owls on a fence"}).Want(401)
+	other.do("POST", "/v1/auth/resets/redeem", fields{"token": token, "password": "short"}).Want(422) // the link still works
+	other.do("POST", "/v1/auth/resets/redeem", fields{"token": token, "password": "eleven owls on a fence"}).Want(200)
 	other.me()
-	b.do("GET", "/v1/auth/me", nil).want(401)
-	phone.do("GET", "/v1/auth/me", nil).want(401)
-	phone.signIn("ann@example.com", "ten owls on a fence").want(401)
-	phone.signIn("ann@example.com", "eleven owls on a fence").want(200)
+	b.do("GET", "/v1/auth/me", nil).Want(401)
+	phone.do("GET", "/v1/auth/me", nil).Want(401)
+	phone.signIn("ann@example.com", "ten owls on a fence").Want(401)
+	phone.signIn("ann@example.com", "eleven owls on a fence").Want(200)
 }
 
 // F63: what is typed counts byte by byte, and nothing is cut off.
@@ -217,23 +218,23 @@ func TestPasswordsAreExactBytes(t *testing.T) {
 		"emoji":      {"🦉🦉🐦🦉🦉🪵🌲🌳", []string{"🦉🦉🐦🦉🦉🪵🌲🌲"}},
 		"longest":    {long, []string{long[:255], long[:255] + "!", long[:72]}},
 	} {
-		b.do("POST", "/v1/auth/password", fields{"current": current, "new": c.password}).want(200)
+		b.do("POST", "/v1/auth/password", fields{"current": current, "new": c.password}).Want(200)
 		current = c.password
 		for _, near := range c.near {
 			if a := r.browser().signIn("ann@example.com", near); a.Code != 401 {
 				t.Errorf("%s: %q opens what %q locks: %d", name, near, c.password, a.Code)
 			}
 		}
-		r.browser().signIn("ann@example.com", c.password).want(200)
+		r.browser().signIn("ann@example.com", c.password).Want(200)
 	}
-	b.do("POST", "/v1/auth/password", fields{"current": current, "new": long + "x"}).want(422)
-	r.browser().signIn("ann@example.com", long+"x").want(422)
-	a := r.browser().do("POST", "/v1/auth/sign-in", fields{"email": "ann@example.com", "password": strings.Repeat("x", 1<<20)}).want(413)
+	b.do("POST", "/v1/auth/password", fields{"current": current, "new": long + "x"}).Want(422)
+	r.browser().signIn("ann@example.com", long+"x").Want(422)
+	a := r.browser().do("POST", "/v1/auth/sign-in", fields{"email": "ann@example.com", "password": strings.Repeat("x", 1<<20)}).Want(413)
 	if len(a.Body.String()) > 1000 {
 		t.Error("the answer is long")
 	}
-	r.browser().do("POST", "/v1/auth/sign-in", `{"email":"ann@example.com","password":"owls \ud83d fence"}`).want(400)
-	r.browser().do("POST", "/v1/auth/sign-in", "{\"email\":\"ann@example.com\",\"password\":\"owls \xff fence\"}").want(400)
+	r.browser().do("POST", "/v1/auth/sign-in", `{"email":"ann@example.com","password":"owls \ud83d fence"}`).Want(400)
+	r.browser().do("POST", "/v1/auth/sign-in", "{\"email\":\"ann@example.com\",\"password\":\"owls \xff fence\"}").Want(400)
 }
 
 // Known or not, the answers are equal to the byte.
@@ -287,15 +288,15 @@ func TestLettersThatFail(t *testing.T) {
 	} {
 		r.mail.err = err
 		for _, email := range []string{"ann@example.com", "eve@example.com"} {
-			b.do("POST", "/v1/auth/resets", fields{"email": email}).want(want)
+			b.do("POST", "/v1/auth/resets", fields{"email": email}).Want(want)
 		}
 	}
 	r.mail.err = fault.New(fault.Unavailable, "It is down.")
-	b.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "author"}).want(503)
-	if open := into[memberPage](b.do("GET", "/v1/auth/members", nil).want(200)).Invitations; len(open) != 0 {
+	b.do("POST", "/v1/auth/members", fields{"email": "bob@example.com", "role": "author"}).Want(503)
+	if open := edgetest.Into[memberPage](b.do("GET", "/v1/auth/members", nil).Want(200)).Invitations; len(open) != 0 {
 		t.Errorf("an invitation without a letter is listed: %+v", open)
 	}
-	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).want(200) // stands without its letter
+	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).Want(200) // stands without its letter
 }
 
 func TestSignInByLink(t *testing.T) {
@@ -306,10 +307,10 @@ func TestSignInByLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := r.browser()
-	b.do("POST", "/v1/auth/sign-in/link", fields{"token": string(secret)}).want(200)
+	b.do("POST", "/v1/auth/sign-in/link", fields{"token": string(secret)}).Want(200)
 	if me := b.me(); me.ID != account.Local.User {
 		t.Errorf("%+v", me)
 	}
-	r.browser().do("POST", "/v1/auth/sign-in/link", fields{"token": string(secret)}).want(401)
-	b.do("POST", "/v1/auth/password", fields{"current": "none at all", "new": password}).want(409)
+	r.browser().do("POST", "/v1/auth/sign-in/link", fields{"token": string(secret)}).Want(401)
+	b.do("POST", "/v1/auth/password", fields{"current": "none at all", "new": password}).Want(409)
 }

@@ -9,6 +9,7 @@ import (
 
 	"lectern.dev/lectern/internal/access"
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
 const cookieName = "__Host-lectern"
@@ -19,24 +20,24 @@ func TestReplays(t *testing.T) {
 	r := newRig(t)
 	ann := r.signUp("ann@example.com")
 	for name, end := range map[string]func(bob *browser){
-		"signed out": func(bob *browser) { bob.do("POST", "/v1/auth/sign-out", nil).want(204) },
+		"signed out": func(bob *browser) { bob.do("POST", "/v1/auth/sign-out", nil).Want(204) },
 		"password changed": func(bob *browser) {
-			bob.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).want(200)
+			bob.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).Want(200)
 		},
-		"everywhere":      func(bob *browser) { bob.do("POST", "/v1/auth/sign-out-everywhere", nil).want(204) },
-		"removed":         func(bob *browser) { ann.do("DELETE", "/v1/auth/members/"+bob.me().ID, nil).want(204) },
-		"signed in again": func(bob *browser) { bob.signIn(bob.me().Email, password).want(200) },
+		"everywhere":      func(bob *browser) { bob.do("POST", "/v1/auth/sign-out-everywhere", nil).Want(204) },
+		"removed":         func(bob *browser) { ann.do("DELETE", "/v1/auth/members/"+bob.me().ID, nil).Want(204) },
+		"signed in again": func(bob *browser) { bob.signIn(bob.me().Email, password).Want(200) },
 		"reset": func(bob *browser) {
 			email := bob.me().Email
-			r.browser().do("POST", "/v1/auth/resets", fields{"email": email}).want(202)
-			use["reset"](r.browser(), r.mail.token(t, email)).want(200)
+			r.browser().do("POST", "/v1/auth/resets", fields{"email": email}).Want(202)
+			use["reset"](r.browser(), r.mail.token(t, email)).Want(200)
 		},
 		"expired": func(bob *browser) {
 			r.exec(`UPDATE sign_ins SET expires_at = now() WHERE user_id = $1`, bob.me().ID)
 		},
 	} {
 		bob := ann.join(strings.ReplaceAll(name, " ", "-")+"@example.com", account.Author)
-		in := into[signedIn](bob.signIn(bob.me().Email, password).want(200))
+		in := edgetest.Into[signedIn](bob.signIn(bob.me().Email, password).Want(200))
 		old := bob.cookies[cookieName]
 		end(bob)
 		replay := r.browser()
@@ -50,9 +51,9 @@ func TestReplays(t *testing.T) {
 	}
 	// Another role holds at the next request, in both directions.
 	bob := ann.join("bob@example.com", account.Owner)
-	bob.do("GET", "/v1/auth/members", nil).want(200)
+	bob.do("GET", "/v1/auth/members", nil).Want(200)
 	for role, want := range map[account.Role]int{account.Author: 403, account.Learner: 403, account.Owner: 200} {
-		ann.do("PATCH", "/v1/auth/members/"+bob.me().ID, fields{"role": role}).want(200)
+		ann.do("PATCH", "/v1/auth/members/"+bob.me().ID, fields{"role": role}).Want(200)
 		if a := bob.do("GET", "/v1/auth/members", nil); a.Code != want || bob.me().Role != role {
 			t.Errorf("as %s: %d", role, a.Code)
 		}
@@ -65,12 +66,12 @@ func TestForgedCookies(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.signUp("ann@example.com")
-	in := into[signedIn](b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).want(200))
+	in := edgetest.Into[signedIn](b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).Want(200))
 	cookie := b.cookies[cookieName]
 
 	refused := func(name, cookie, bearer string) {
 		t.Helper()
-		q := request(t, "GET", "/v1/auth/me", nil)
+		q := edgetest.Request(t, "GET", "/v1/auth/me", nil)
 		if cookie != "" {
 			q.Header.Set("Cookie", cookieName+"="+cookie)
 		}
@@ -130,25 +131,25 @@ func TestSessionsAreNotFixed(t *testing.T) {
 	r := newRig(t)
 	owner := r.signUp("ann@example.com")
 	ways := map[string]func(*browser){
-		"password": func(b *browser) { b.signIn("ann@example.com", password).want(200) },
+		"password": func(b *browser) { b.signIn("ann@example.com", password).Want(200) },
 		"reset": func(b *browser) {
-			b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).want(202)
-			b.do("POST", "/v1/auth/resets/redeem", fields{"token": r.mail.token(t, "ann@example.com"), "password": password}).want(200)
+			b.do("POST", "/v1/auth/resets", fields{"email": "ann@example.com"}).Want(202)
+			b.do("POST", "/v1/auth/resets/redeem", fields{"token": r.mail.token(t, "ann@example.com"), "password": password}).Want(200)
 		},
 		"link": func(b *browser) {
 			secret, err := account.NewSignInLink(t.Context(), r.db, account.Local)
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.do("POST", "/v1/auth/sign-in/link", fields{"token": string(secret)}).want(200)
+			b.do("POST", "/v1/auth/sign-in/link", fields{"token": string(secret)}).Want(200)
 		},
 		"confirmation": func(b *browser) {
-			b.do("POST", "/v1/auth/sign-up", fields{"email": "new@example.com", "password": password, "name": "New", "organization": "New"}).want(201)
-			b.do("POST", "/v1/auth/sign-up/confirm", fields{"token": r.mail.token(t, "new@example.com")}).want(200)
+			b.do("POST", "/v1/auth/sign-up", fields{"email": "new@example.com", "password": password, "name": "New", "organization": "New"}).Want(201)
+			b.do("POST", "/v1/auth/sign-up/confirm", fields{"token": r.mail.token(t, "new@example.com")}).Want(200)
 		},
 		"change of password": func(b *browser) {
-			b.signIn("ann@example.com", password).want(200)
-			b.do("POST", "/v1/auth/password", fields{"current": password, "new": password}).want(200)
+			b.signIn("ann@example.com", password).Want(200)
+			b.do("POST", "/v1/auth/password", fields{"current": password, "new": password}).Want(200)
 		},
 	}
 	for name, way := range ways {
@@ -164,6 +165,6 @@ func TestSessionsAreNotFixed(t *testing.T) {
 			t.Errorf("%s: the cookie from before still opens: %d", name, a.Code)
 		}
 	}
-	owner.signIn("ann@example.com", password).want(200)
+	owner.signIn("ann@example.com", password).Want(200)
 	owner.me()
 }

@@ -1,12 +1,8 @@
 package auth
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -15,9 +11,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/access/accesstest"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
@@ -40,9 +38,6 @@ const (
 	password = "nine owls on a fence"
 )
 
-// quick is a hash that costs next to nothing.
-var quick = account.HashCost{MemoryKiB: 8, Iterations: 1, Lanes: 1}
-
 // generous limits are never reached.
 var generous = account.Limits{
 	Account: lavish, Device: lavish, Network: lavish, SignUps: lavish, Letters: lavish, Mail: lavish,
@@ -54,7 +49,7 @@ var lavish = account.Rate{Burst: 1_000_000, Every: time.Microsecond}
 func newRig(t testing.TB, change ...func(*account.Parts)) *rig {
 	t.Helper()
 	r := &rig{t: t, db: pgtest.New(t), mail: &mailbox{}}
-	hasher, err := account.NewHasher(account.HashOptions{Cost: quick})
+	hasher, err := account.NewHasher(account.HashOptions{Cost: accesstest.Quick})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,73 +123,24 @@ func (r *rig) browser() *browser {
 	return &browser{rig: r, cookies: map[string]string{}, address: "192.0.2.1", agent: "Owl/1.0"}
 }
 
-type answered struct {
-	*httptest.ResponseRecorder
-	t testing.TB
-}
-
 // do sends a request; body is marshalled unless it is a string, headers come in pairs.
-func (b *browser) do(method, path string, body any, headers ...string) answered {
+func (b *browser) do(method, path string, body any, headers ...string) edgetest.Answer {
 	b.t.Helper()
-	q := request(b.t, method, path, body, headers...)
+	q := edgetest.Request(b.t, method, path, body, headers...)
 	q.RemoteAddr = b.address + ":1234"
 	q.Header.Set("User-Agent", b.agent)
 	for name, value := range b.cookies {
 		q.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
-	w := httptest.NewRecorder()
-	b.ServeHTTP(w, q)
-	for _, c := range w.Result().Cookies() {
+	a := edgetest.Send(b.t, b, q)
+	for _, c := range a.Result().Cookies() {
 		if c.MaxAge < 0 {
 			delete(b.cookies, c.Name)
 		} else {
 			b.cookies[c.Name] = c.Value
 		}
 	}
-	return answered{w, b.t}
-}
-
-func request(t testing.TB, method, path string, body any, headers ...string) *http.Request {
-	t.Helper()
-	var reader io.Reader
-	switch v := body.(type) {
-	case nil:
-	case string:
-		reader = strings.NewReader(v)
-	default:
-		encoded, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reader = bytes.NewReader(encoded)
-	}
-	q := httptest.NewRequest(method, path, reader)
-	if body != nil {
-		q.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(headers); i += 2 {
-		q.Header.Set(headers[i], headers[i+1])
-	}
-	return q
-}
-
-// want fails unless the status is this one.
-func (a answered) want(status int) answered {
-	a.t.Helper()
-	if a.Code != status {
-		a.t.Fatalf("status %d, want %d: %s", a.Code, status, a.Body)
-	}
 	return a
-}
-
-// into decodes the body.
-func into[T any](a answered) T {
-	a.t.Helper()
-	var v T
-	if err := json.Unmarshal(a.Body.Bytes(), &v); err != nil {
-		a.t.Fatalf("%v: %s", err, a.Body)
-	}
-	return v
 }
 
 type fields map[string]any
@@ -203,29 +149,29 @@ type fields map[string]any
 func (r *rig) signUp(email string) *browser {
 	r.t.Helper()
 	b := r.browser()
-	b.do("POST", "/v1/auth/sign-up", fields{"email": email, "password": password, "name": "Ann", "organization": "Owls"}).want(201)
-	b.do("POST", "/v1/auth/sign-up/confirm", fields{"token": r.mail.token(r.t, email)}).want(200)
+	b.do("POST", "/v1/auth/sign-up", fields{"email": email, "password": password, "name": "Ann", "organization": "Owls"}).Want(201)
+	b.do("POST", "/v1/auth/sign-up/confirm", fields{"token": r.mail.token(r.t, email)}).Want(200)
 	return b
 }
 
 // join makes a member of the browser's organisation, signed in in a browser of theirs.
 func (b *browser) join(email string, role account.Role) *browser {
 	b.t.Helper()
-	b.do("POST", "/v1/auth/members", fields{"email": email, "role": role}).want(201)
+	b.do("POST", "/v1/auth/members", fields{"email": email, "role": role}).Want(201)
 	other := b.browser()
-	other.do("POST", "/v1/auth/sign-up", fields{"password": password, "name": "Bob", "invitation": b.mail.token(b.t, email)}).want(201)
-	other.signIn(email, password).want(200)
+	other.do("POST", "/v1/auth/sign-up", fields{"password": password, "name": "Bob", "invitation": b.mail.token(b.t, email)}).Want(201)
+	other.signIn(email, password).Want(200)
 	return other
 }
 
-func (b *browser) signIn(email, password string) answered {
+func (b *browser) signIn(email, password string) edgetest.Answer {
 	b.t.Helper()
 	return b.do("POST", "/v1/auth/sign-in", fields{"email": email, "password": password})
 }
 
 func (b *browser) me() account.Profile {
 	b.t.Helper()
-	return into[account.Profile](b.do("GET", "/v1/auth/me", nil).want(200))
+	return edgetest.Into[account.Profile](b.do("GET", "/v1/auth/me", nil).Want(200))
 }
 
 // count counts rows.

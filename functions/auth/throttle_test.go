@@ -3,12 +3,12 @@ package auth
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"lectern.dev/lectern/internal/account"
+	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
 // counting counts the hashes that are spent.
@@ -43,21 +43,13 @@ func throttled(t *testing.T, change func(*account.Limits)) (*rig, *counting) {
 
 func slow(burst int) account.Rate { return account.Rate{Burst: burst, Every: time.Hour} }
 
-func (a answered) wantThrottled() {
-	a.t.Helper()
-	a.want(429)
-	if seconds, err := strconv.Atoi(a.Header().Get("Retry-After")); err != nil || seconds < 1 || seconds > 3600 {
-		a.t.Fatalf("Retry-After: %q", a.Header().Get("Retry-After"))
-	}
-}
-
 // F61: guessing one account's password is bounded before a hash is spent, from
 // however many networks, and its owner still gets in on a device that is known.
 func TestGuessingOneAccount(t *testing.T) {
 	t.Parallel()
 	r, hashes := throttled(t, func(l *account.Limits) { l.Account, l.Device = slow(10), slow(3) })
 	owner := r.signUp("ann@example.com")
-	owner.do("POST", "/v1/auth/sign-out", nil).want(204)
+	owner.do("POST", "/v1/auth/sign-out", nil).Want(204)
 	for _, email := range []string{"ann@example.com", "nobody@example.com"} { // known or not, the same
 		before := hashes.spent.Load()
 		for i := range 1000 {
@@ -65,9 +57,9 @@ func TestGuessingOneAccount(t *testing.T) {
 			b.address = fmt.Sprintf("198.51.%d.%d", i/250, i%250)
 			switch a := b.signIn(email, "wrong wrong wrong"); {
 			case i < 10:
-				a.want(401)
+				a.Want(401)
 			default:
-				a.wantThrottled()
+				a.WantThrottled()
 			}
 		}
 		if spent := hashes.spent.Load() - before; spent != 10 {
@@ -75,19 +67,19 @@ func TestGuessingOneAccount(t *testing.T) {
 		}
 	}
 	stranger := r.browser()
-	stranger.signIn("ann@example.com", password).wantThrottled()
-	owner.signIn("ann@example.com", password).want(200)
+	stranger.signIn("ann@example.com", password).WantThrottled()
+	owner.signIn("ann@example.com", password).Want(200)
 
 	// The device's own allowance is bounded too, and is for one account only.
 	for range 3 {
-		owner.signIn("ann@example.com", "wrong wrong wrong").want(401)
+		owner.signIn("ann@example.com", "wrong wrong wrong").Want(401)
 	}
-	owner.signIn("ann@example.com", password).wantThrottled()
+	owner.signIn("ann@example.com", password).WantThrottled()
 	eve := r.signUp("eve@example.com")
-	eve.signIn("ann@example.com", password).wantThrottled()
+	eve.signIn("ann@example.com", password).WantThrottled()
 	forged := r.browser()
 	forged.cookies[cookieName+"-device"] = "ann@example.com"
-	forged.signIn("ann@example.com", password).wantThrottled()
+	forged.signIn("ann@example.com", password).WantThrottled()
 }
 
 // F61: one network that tries many accounts is bounded; what it gets right costs it
@@ -97,7 +89,7 @@ func TestStuffingFromOneNetwork(t *testing.T) {
 	r, hashes := throttled(t, func(l *account.Limits) { l.Network = slow(20) })
 	r.signUp("ann@example.com")
 	for range 40 {
-		r.browser().signIn("ann@example.com", password).want(200)
+		r.browser().signIn("ann@example.com", password).Want(200)
 	}
 	before := hashes.spent.Load()
 	for i := range 200 {
@@ -109,7 +101,7 @@ func TestStuffingFromOneNetwork(t *testing.T) {
 	}
 	elsewhere := r.browser()
 	elsewhere.address = "203.0.113.7"
-	elsewhere.signIn("ann@example.com", password).want(200)
+	elsewhere.signIn("ann@example.com", password).Want(200)
 }
 
 // F61: all strangers together are bounded, and who is known passes them by.
@@ -126,9 +118,9 @@ func TestStuffingFromEverywhere(t *testing.T) {
 	if spent := hashes.spent.Load() - before; spent != 29 {
 		t.Errorf("%d hashes were spent on 1,000 attempts", spent)
 	}
-	r.browser().signIn("ann@example.com", password).wantThrottled()
-	r.browser().do("POST", "/v1/auth/sign-up", fields{"email": "new@example.com", "password": password, "name": "New", "organization": "New"}).wantThrottled()
-	owner.signIn("ann@example.com", password).want(200)
+	r.browser().signIn("ann@example.com", password).WantThrottled()
+	r.browser().do("POST", "/v1/auth/sign-up", fields{"email": "new@example.com", "password": password, "name": "New", "organization": "New"}).WantThrottled()
+	owner.signIn("ann@example.com", password).Want(200)
 }
 
 func TestLettersAndLinksAreBounded(t *testing.T) {
@@ -142,43 +134,43 @@ func TestLettersAndLinksAreBounded(t *testing.T) {
 		b.address = address
 		return b
 	}
-	bomb := func(b *browser, email string) answered {
+	bomb := func(b *browser, email string) edgetest.Answer {
 		return b.do("POST", "/v1/auth/resets", fields{"email": email})
 	}
 	// One mailbox, known or not, from everywhere.
 	for i, email := range []string{"ann@example.com", "nobody@example.com"} {
 		for j := range 3 - (1 - i) {
-			bomb(from(fmt.Sprintf("198.51.100.%d", j)), email).want(202)
+			bomb(from(fmt.Sprintf("198.51.100.%d", j)), email).Want(202)
 		}
-		bomb(from("198.51.100.9"), email).wantThrottled()
+		bomb(from("198.51.100.9"), email).WantThrottled()
 	}
 	// Many mailboxes from one network.
 	for i := range 5 {
-		bomb(from("203.0.113.1"), fmt.Sprintf("user%d@example.com", i)).want(202)
+		bomb(from("203.0.113.1"), fmt.Sprintf("user%d@example.com", i)).Want(202)
 	}
-	bomb(from("203.0.113.1"), "user9@example.com").wantThrottled()
-	signUp := func(email string) answered {
+	bomb(from("203.0.113.1"), "user9@example.com").WantThrottled()
+	signUp := func(email string) edgetest.Answer {
 		return from("203.0.113.2").do("POST", "/v1/auth/sign-up", fields{"email": email, "password": password, "name": "New", "organization": "New"})
 	}
 	for i := range 6 {
-		signUp(fmt.Sprintf("new%d@example.com", i)).want(201)
+		signUp(fmt.Sprintf("new%d@example.com", i)).Want(201)
 	}
 	before := hashes.spent.Load()
-	signUp("new9@example.com").wantThrottled()
-	signUp("ann@example.com").wantThrottled()
+	signUp("new9@example.com").WantThrottled()
+	signUp("ann@example.com").WantThrottled()
 	for i := range 4 {
-		use["reset"](from("203.0.113.3"), fmt.Sprint("guess", i)).want(401)
+		use["reset"](from("203.0.113.3"), fmt.Sprint("guess", i)).Want(401)
 	}
-	use["sign_up"](from("203.0.113.3"), "guess").wantThrottled()
-	use["invitation"](from("203.0.113.3"), "guess").wantThrottled()
-	use["sign_in"](from("203.0.113.3"), "guess").wantThrottled()
+	use["sign_up"](from("203.0.113.3"), "guess").WantThrottled()
+	use["invitation"](from("203.0.113.3"), "guess").WantThrottled()
+	use["sign_in"](from("203.0.113.3"), "guess").WantThrottled()
 	if spent := hashes.spent.Load() - before; spent != 0 {
 		t.Errorf("%d hashes were spent on what is refused", spent)
 	}
 	for i := range 7 {
-		ann.do("POST", "/v1/auth/members", fields{"email": fmt.Sprintf("guest%d@example.com", i), "role": "learner"}).want(201)
+		ann.do("POST", "/v1/auth/members", fields{"email": fmt.Sprintf("guest%d@example.com", i), "role": "learner"}).Want(201)
 	}
-	ann.do("POST", "/v1/auth/members", fields{"email": "guest9@example.com", "role": "learner"}).wantThrottled()
+	ann.do("POST", "/v1/auth/members", fields{"email": "guest9@example.com", "role": "learner"}).WantThrottled()
 }
 
 // Letters that strangers ask for are bounded, whoever they are and to whomever.
@@ -190,18 +182,18 @@ func TestLettersOfAllTogether(t *testing.T) {
 		b.address = fmt.Sprintf("198.51.100.%d", i)
 		return b
 	}
-	reset := func(i int) answered {
+	reset := func(i int) edgetest.Answer {
 		return from(i).do("POST", "/v1/auth/resets", fields{"email": fmt.Sprintf("user%d@example.com", i)})
 	}
-	signUp := func(i int) answered {
+	signUp := func(i int) edgetest.Answer {
 		return from(i).do("POST", "/v1/auth/sign-up", fields{"email": fmt.Sprintf("new%d@example.com", i), "password": password, "name": "New", "organization": "New"})
 	}
 	for i := range 2 {
-		reset(i).want(202)
-		signUp(i).want(201)
+		reset(i).Want(202)
+		signUp(i).Want(201)
 	}
-	reset(8).wantThrottled()
-	signUp(9).wantThrottled()
+	reset(8).WantThrottled()
+	signUp(9).WantThrottled()
 	if n := len(r.mail.letters); n != 4 {
 		t.Errorf("%d letters", n)
 	}
@@ -214,15 +206,15 @@ func TestSecretsAreBounded(t *testing.T) {
 	ann, eve := r.signUp("ann@example.com"), r.signUp("eve@example.com")
 	before := hashes.spent.Load()
 	for range 3 {
-		eve.do("POST", "/v1/auth/credentials", program).want(201)
+		eve.do("POST", "/v1/auth/credentials", program).Want(201)
 	}
 	for range 3 {
-		eve.do("POST", "/v1/auth/credentials", program).wantThrottled()
+		eve.do("POST", "/v1/auth/credentials", program).WantThrottled()
 	}
 	if spent := hashes.spent.Load() - before; spent != 3 {
 		t.Errorf("%d hashes were spent", spent)
 	}
-	ann.do("POST", "/v1/auth/credentials", program).want(201)
+	ann.do("POST", "/v1/auth/credentials", program).Want(201)
 }
 
 // Who has somebody's browser cannot guess the password with it.
@@ -232,9 +224,9 @@ func TestGuessingThePresentPassword(t *testing.T) {
 	b := r.signUp("ann@example.com")
 	before := hashes.spent.Load()
 	for range 5 {
-		b.do("POST", "/v1/auth/password", fields{"current": "wrong wrong wrong", "new": "ten owls on a fence"}).want(422)
+		b.do("POST", "/v1/auth/password", fields{"current": "wrong wrong wrong", "new": "ten owls on a fence"}).Want(422)
 	}
-	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).wantThrottled()
+	b.do("POST", "/v1/auth/password", fields{"current": password, "new": "ten owls on a fence"}).WantThrottled()
 	if spent := hashes.spent.Load() - before; spent != 5 {
 		t.Errorf("%d hashes were spent", spent)
 	}

@@ -96,14 +96,14 @@ func (g *guesser) ways() map[string]func(string) {
 	return map[string]func(string){"sign-in": g.signIn, "resets": g.reset, "sign-up": g.signUp}
 }
 
-func (g *guesser) signIn(email string) { g.browser.signIn(email, "wrong wrong wrong").want(401) }
+func (g *guesser) signIn(email string) { g.browser.signIn(email, "wrong wrong wrong").Want(401) }
 
 func (g *guesser) reset(email string) {
-	g.browser.do("POST", "/v1/auth/resets", fields{"email": email}).want(202)
+	g.browser.do("POST", "/v1/auth/resets", fields{"email": email}).Want(202)
 }
 
 func (g *guesser) signUp(email string) {
-	g.browser.do("POST", "/v1/auth/sign-up", fields{"email": email, "password": password, "name": "Ann", "organization": "Owls"}).want(201)
+	g.browser.do("POST", "/v1/auth/sign-up", fields{"email": email, "password": password, "name": "Ann", "organization": "Owls"}).Want(201)
 }
 
 // samples takes the times of n known and n unknown addresses, in pairs of random order.

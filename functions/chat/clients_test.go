@@ -17,7 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/access/accesstest"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/fault"
@@ -130,32 +130,19 @@ func newEndpoint(t *testing.T) endpoint {
 	t.Helper()
 	db := pgtest.New(t)
 	tenants := pgtest.As(t, db, postgres.Tenant)
-	tokens, err1 := access.NewTokens(access.Cookies{Keys: []string{"a key of the cookies, 32 bytes at least"}})
-	hasher, err2 := account.NewHasher(account.HashOptions{Cost: account.HashCost{MemoryKiB: 8, Iterations: 1, Lanes: 1}})
-	prices, err3 := budget.LoadPrices(`{"small": {"kind": "tokens", "input": 1, "output": 2, "max_output": 1000}}`)
+	gate := accesstest.New(t, db, tenants)
+	prices, err1 := budget.LoadPrices(`{"small": {"kind": "tokens", "input": 1, "output": 2, "max_output": 1000}}`)
 	ledger := &budget.Ledger{DB: tenants, Prices: prices, Defaults: budget.Limits{Soft: 1 << 40, Hard: 1 << 40}}
 	e := endpoint{db: db, upstream: openaitest.NewFunc(t, upstreamScript)}
-	server, err4 := openai.New(openai.Config{BaseURL: e.upstream.URL + "/v1", Model: "small"})
-	_, err5 := db.Exec(t.Context(), `INSERT INTO organizations (organization_id, name) VALUES ('org_poor', 'Poor')`)
-	_, err6 := (&budget.Ledger{DB: db}).SetLimits(t.Context(), "org_poor", budget.Limits{Soft: 1, Hard: 1}, "user_local")
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	server, err2 := openai.New(openai.Config{BaseURL: e.upstream.URL + "/v1", Model: "small"})
+	_, err3 := db.Exec(t.Context(), `INSERT INTO organizations (organization_id, name) VALUES ('org_poor', 'Poor')`)
+	_, err4 := (&budget.Ledger{DB: db}).SetLimits(t.Context(), "org_poor", budget.Limits{Soft: 1, Hard: 1}, "user_local")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
-	issue := func(organization, scope string) string {
-		c := account.NewCredential{Label: "x", Scopes: []string{scope}}
-		secret, err := c.SetSecret(t.Context(), hasher, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		issued, err := c.Insert(t.Context(), db, organization, account.Local.User)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return issued.ID + "." + string(secret)
-	}
-	e.key, e.reader, e.poor = issue("org_local", account.Chat), issue("org_local", account.ReadCourses), issue("org_poor", account.Chat)
+	e.key, e.reader, e.poor = gate.Program("org_local", "", account.Chat), gate.Program("org_local", "", account.ReadCourses), gate.Program("org_poor", "", account.Chat)
 	handler := New(Deps{
-		DB: tenants, System: pgtest.As(t, db, postgres.System), Gate: access.New(tenants, tokens, hasher),
+		DB: tenants, System: pgtest.As(t, db, postgres.System), Gate: gate,
 		Model:  &moody{Streamer: budget.Streamer{Streamer: openai.Model{Server: server}, Ledger: ledger}},
 		Limits: Limits{RequestsPerMinutePerOrganization: 100_000, TokensPerDayPerOrganization: 1_000_000_000, AnswersPerOrganization: 100},
 	})

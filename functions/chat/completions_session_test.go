@@ -11,6 +11,7 @@ import (
 
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 )
@@ -18,7 +19,7 @@ import (
 const inSession = `{"model":"lectern","messages":[{"role":"system","content":"Be a pirate."},{"role":"user","content":"elsewhere"},{"role":"user","content":`
 
 // bound sends a question with OpenAI's API in a session; more is what the body has besides.
-func (r *rig) bound(session, question, more string, headers ...string) answered {
+func (r *rig) bound(session, question, more string, headers ...string) edgetest.Answer {
 	r.t.Helper()
 	return r.do("POST", "/v1/chat/completions", inSession+`"`+question+`"}]`+more+`}`, append([]string{"X-Lectern-Session", session}, headers...)...)
 }
@@ -26,14 +27,14 @@ func (r *rig) bound(session, question, more string, headers ...string) answered 
 // said gives the messages of a session, as "role: content".
 func (r *rig) said(session string) (all []string) {
 	r.t.Helper()
-	for _, m := range into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+session+"/messages", nil).want(200)).Items {
+	for _, m := range edgetest.Into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+session+"/messages", nil).Want(200)).Items {
 		all = append(all, string(m.Role)+": "+m.Content)
 	}
 	return all
 }
 
 // errorOf decodes an error in OpenAI's form and gives its code.
-func errorOf(t *testing.T, a answered) string {
+func errorOf(t *testing.T, a edgetest.Answer) string {
 	t.Helper()
 	e := strict[apiError](t, a.Body.String())
 	if e.Error.Code == nil {
@@ -47,7 +48,7 @@ func TestCompletionsInASession(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	session := r.session()
-	first := r.bound(session, "What is an owl?", "").want(200)
+	first := r.bound(session, "What is an owl?", "").Want(200)
 	c := strict[completion](t, first.Body.String())
 	if m := c.Choices[0]; *m.Message.Content != "Owls hunt at night." || m.FinishReason != "stop" || c.Model != "scripted-1" || c.Usage != (completionUsage{100, 10, 110}) {
 		t.Errorf("%+v", c)
@@ -71,7 +72,7 @@ func TestCompletionsInASession(t *testing.T) {
 		}
 		return say("A bird.")
 	})
-	second := r.bound(session, "And a rook?", `,"stream":true,"temperature":0.5,"max_tokens":7,"stream_options":{"include_usage":true}`).want(200)
+	second := r.bound(session, "And a rook?", `,"stream":true,"temperature":0.5,"max_tokens":7,"stream_options":{"include_usage":true}`).Want(200)
 	events := dataOf(t, second.Body.String())
 	if n := len(events); events[n-1] != "[DONE]" || strict[completionChunk](t, events[n-2]).Usage.Total != 110 || !strings.Contains(second.Body.String(), "A bird.") {
 		t.Errorf("%s", second.Body)
@@ -87,20 +88,20 @@ func TestCompletionsInASessionAreRefused(t *testing.T) {
 	r := newRig(t)
 	session := r.session()
 	for _, as := range []string{"stranger", "learner", "program"} {
-		a := r.bound(session, "Hello", "", "Authorization", as).want(404)
+		a := r.bound(session, "Hello", "", "Authorization", as).Want(404)
 		if errorOf(t, a) != "session_not_found" {
 			t.Errorf("%s: %s", as, a.Body)
 		}
 	}
-	r.bound("ses_nothing", "Hello", "").want(404)
+	r.bound("ses_nothing", "Hello", "").Want(404)
 	for _, more := range []string{
 		`,"tools":[{"type":"function","function":{"name":"x"}}]`, `,"tool_choice":"auto"`, `,"response_format":{"type":"json_object"}`, `,"max_tokens":1,"max_completion_tokens":1`,
 	} {
-		r.bound(session, "Hello", more).want(400)
+		r.bound(session, "Hello", more).Want(400)
 	}
-	r.do("POST", "/v1/chat/completions", `{"model":"lectern","messages":[{"role":"assistant","content":"Hello"}]}`, "X-Lectern-Session", session).want(400)
-	r.bound(session, "", "").want(400)
-	r.bound(session, "Hello", "", "Idempotency-Key", strings.Repeat("k", 256)).want(400)
+	r.do("POST", "/v1/chat/completions", `{"model":"lectern","messages":[{"role":"assistant","content":"Hello"}]}`, "X-Lectern-Session", session).Want(400)
+	r.bound(session, "", "").Want(400)
+	r.bound(session, "Hello", "", "Idempotency-Key", strings.Repeat("k", 256)).Want(400)
 	if said := r.said(session); len(said) > 0 {
 		t.Errorf("%q", said)
 	}
@@ -117,11 +118,11 @@ func TestCompletionsInABusySession(t *testing.T) {
 	gone := make(chan struct{})
 	go func() { // a reader who leaves
 		defer close(gone)
-		q := request(t, "POST", "/v1/chat/completions", inSession+`"First"}],"stream":true}`, "X-Lectern-Session", session)
+		q := edgetest.Request(t, "POST", "/v1/chat/completions", inSession+`"First"}],"stream":true}`, "X-Lectern-Session", session)
 		r.ServeHTTP(httptest.NewRecorder(), q.WithContext(ctx))
 	}()
 	eventually(t, func() bool { return len(r.said(session)) == 2 })
-	a := r.bound(session, "Second", "").want(409)
+	a := r.bound(session, "Second", "").Want(409)
 	if errorOf(t, a) != "session_busy" || a.Header().Get("X-Should-Retry") != "true" {
 		t.Errorf("%v %s", a.Header(), a.Body)
 	}
@@ -140,24 +141,24 @@ func TestCompletionsSentAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	session := r.session()
-	first := r.bound(session, "Yes", "", "X-Stainless-Retry-Count", "0").want(200)
-	again := r.bound(session, "Yes", "", "X-Stainless-Retry-Count", "1").want(200)
+	first := r.bound(session, "Yes", "", "X-Stainless-Retry-Count", "0").Want(200)
+	again := r.bound(session, "Yes", "", "X-Stainless-Retry-Count", "1").Want(200)
 	if a, b := first.Header().Get("X-Lectern-Message"), again.Header().Get("X-Lectern-Message"); a != b || strict[completion](t, again.Body.String()).Choices[0].FinishReason != "stop" {
 		t.Errorf("%s and %s: %s", a, b, again.Body)
 	}
 	if said := r.said(session); len(said) != 2 {
 		t.Errorf("%q", said)
 	}
-	r.bound(session, "Yes", "", "X-Stainless-Retry-Count", "0").want(200)
-	r.bound(session, "Yes", "").want(200)
-	r.bound(session, "No", "", "X-Stainless-Retry-Count", "2").want(200) // what it repeats never came
+	r.bound(session, "Yes", "", "X-Stainless-Retry-Count", "0").Want(200)
+	r.bound(session, "Yes", "").Want(200)
+	r.bound(session, "No", "", "X-Stainless-Retry-Count", "2").Want(200) // what it repeats never came
 	if said := r.said(session); len(said) != 8 {
 		t.Errorf("%q", said)
 	}
 	for range 2 {
-		r.bound(session, "Keyed", "", "Idempotency-Key", "k 1").want(200)
+		r.bound(session, "Keyed", "", "Idempotency-Key", "k 1").Want(200)
 	}
-	a := r.bound(session, "Other words", "", "Idempotency-Key", "k 1").want(409)
+	a := r.bound(session, "Other words", "", "Idempotency-Key", "k 1").Want(409)
 	if said := r.said(session); len(said) != 10 || errorOf(t, a) != "conflict" || a.Header().Get("X-Should-Retry") != "false" {
 		t.Errorf("%q %v %s", said, a.Header(), a.Body)
 	}
@@ -177,7 +178,7 @@ func TestCompletionsThatBrokeOff(t *testing.T) {
 		t.Fatalf("%d %s", a.Code, a.Body)
 	}
 	r.model.says(words("Well."))
-	c := strict[completion](t, r.bound(session, "Well?", "", "X-Stainless-Retry-Count", "1").want(200).Body.String())
+	c := strict[completion](t, r.bound(session, "Well?", "", "X-Stainless-Retry-Count", "1").Want(200).Body.String())
 	if *c.Choices[0].Message.Content != "Well." {
 		t.Errorf("%+v", c)
 	}
@@ -187,10 +188,10 @@ func TestCompletionsThatBrokeOff(t *testing.T) {
 
 	goOn := make(chan struct{})
 	r.model.says(held(goOn, "One ", "two."))
-	stopped := make(chan answered)
+	stopped := make(chan edgetest.Answer)
 	go func() { stopped <- r.bound(session, "Go on", `,"stream":true`) }()
 	eventually(t, func() bool { return len(r.said(session)) == 5 })
-	r.do("DELETE", "/v1/chat/sessions/"+session+"/stream", nil).want(204)
+	r.do("DELETE", "/v1/chat/sessions/"+session+"/stream", nil).Want(204)
 	if text := (<-stopped).Body.String(); strings.Contains(text, "[DONE]") || strings.Contains(text, `"finish_reason":"stop"`) || !strings.Contains(text, "was stopped") {
 		t.Errorf("%s", text)
 	}

@@ -28,7 +28,7 @@ func foreign(o *huma.Operation) bool {
 func TestEveryOperationIsDescribed(t *testing.T) {
 	t.Parallel()
 	once := []string{"send-message", "replay-checkpoint", "stop-answer", "create-completion"} // messages have ids, a replay is another answer each time
-	for _, o := range edgetest.Operations(newServer(Deps{Gate: names{}}).api().OpenAPI()) {
+	for _, o := range edgetest.Operations(newServer(Deps{Gate: askers}).api().OpenAPI()) {
 		if o.Summary == "" || o.Description == "" || o.OperationID == "" {
 			t.Errorf("%s %s has no summary or description", o.Method, o.Path)
 		}
@@ -54,7 +54,7 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	d := Deps{DB: db, System: db, Relay: relay.New(relay.Options{DB: db}), Model: &llm.Fake{}, Gate: names{}, Limits: Limits{RequestsPerMinutePerUser: 1}}
+	d := Deps{DB: db, System: db, Relay: relay.New(relay.Options{DB: db}), Model: &llm.Fake{}, Gate: askers, Limits: Limits{RequestsPerMinutePerUser: 1}}
 	for _, limited := range []bool{true, false} {
 		if !limited {
 			d.Limits = Limits{}
@@ -152,7 +152,7 @@ func (r *rig) some() map[string]string {
 	r.t.Helper()
 	ses := r.session()
 	m := last(r.t, r.send(ses, map[string]any{"content": "When?"}))
-	c := into[edge.List[conversation.Checkpoint]](r.do("GET", "/v1/chat/sessions/"+ses+"/checkpoints", nil).want(200)).Items[0]
+	c := edgetest.Into[edge.List[conversation.Checkpoint]](r.do("GET", "/v1/chat/sessions/"+ses+"/checkpoints", nil).Want(200)).Items[0]
 	return map[string]string{"session": ses, "message": m.Parent, "answer": m.ID, "checkpoint": c.ID, "memory": "mem_none"}
 }
 

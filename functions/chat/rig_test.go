@@ -1,12 +1,9 @@
 package chat
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -15,11 +12,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/tmaxmax/go-sse"
 
+	"lectern.dev/lectern/internal/access/accesstest"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
@@ -36,26 +34,11 @@ type rig struct {
 }
 
 // The people of the tests, by the Authorization that makes one of them ask.
-var askers = map[string]account.Principal{
+var askers = accesstest.Names{
 	"":         {Organization: "org_local", User: "user_local", Role: account.Owner, SignIn: "sgn_1"},
 	"learner":  {Organization: "org_local", User: "user_learner", Role: account.Learner, SignIn: "sgn_2"},
 	"program":  {Organization: "org_local", User: "cred_1", Scopes: []string{account.Chat}},
 	"stranger": {Organization: "org_other", User: "user_other", Role: account.Owner, SignIn: "sgn_3"},
-}
-
-// names is a gate that believes who one says to be.
-type names struct{}
-
-func (names) Admit(q *http.Request, _ edge.Policy) (context.Context, error) {
-	p, ok := askers[q.Header.Get("Authorization")]
-	if !ok {
-		return nil, fault.New(fault.Unauthenticated, "Sign in first.")
-	}
-	return account.With(q.Context(), p), nil
-}
-
-func (names) Hold(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithCancel(ctx)
 }
 
 // scripted is a model that streams what its script says.
@@ -125,7 +108,7 @@ func newRig(t testing.TB, change ...func(*Deps)) *rig {
 	r.exec(`INSERT INTO users (user_id, organization_id, name, role) VALUES ('user_learner', 'org_local', 'L', 'learner'), ('user_other', 'org_other', 'O', 'owner')`)
 	system := pgtest.As(t, r.db, postgres.System)
 	r.deps = Deps{
-		DB: pgtest.As(t, r.db, postgres.Tenant), System: system, Relay: relay.New(relay.Options{DB: system}), Model: r.model, Gate: names{},
+		DB: pgtest.As(t, r.db, postgres.Tenant), System: system, Relay: relay.New(relay.Options{DB: system}), Model: r.model, Gate: askers,
 	}
 	for _, c := range change {
 		c(&r.deps)
@@ -162,72 +145,16 @@ func (r *rig) find(sql string, args ...any) (found string) {
 	return found
 }
 
-// answered is a response that has been read.
-type answered struct {
-	*httptest.ResponseRecorder
-	t testing.TB
-}
-
 // do sends a request; body is marshalled unless it is a string, headers come in pairs.
-func (r *rig) do(method, path string, body any, headers ...string) answered {
+func (r *rig) do(method, path string, body any, headers ...string) edgetest.Answer {
 	r.t.Helper()
-	w := httptest.NewRecorder()
-	r.ServeHTTP(w, request(r.t, method, path, body, headers...))
-	return answered{w, r.t}
-}
-
-func request(t testing.TB, method, path string, body any, headers ...string) *http.Request {
-	t.Helper()
-	var reader io.Reader
-	switch b := body.(type) {
-	case nil:
-	case string:
-		reader = bytes.NewBufferString(b)
-	default:
-		encoded, err := json.Marshal(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reader = bytes.NewReader(encoded)
-	}
-	q := httptest.NewRequest(method, path, reader)
-	if body != nil {
-		q.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(headers); i += 2 {
-		q.Header.Set(headers[i], headers[i+1])
-	}
-	return q
-}
-
-// want fails unless the status is this one.
-func (a answered) want(status int) answered {
-	a.t.Helper()
-	if a.Code != status {
-		a.t.Fatalf("status %d, want %d: %.2000s", a.Code, status, a.Body)
-	}
-	return a
-}
-
-// into decodes the body.
-func into[T any](a answered) T {
-	a.t.Helper()
-	return decoded[T](a.t, a.Body.String())
-}
-
-func decoded[T any](t testing.TB, text string) T {
-	t.Helper()
-	var v T
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%v: %.2000s", err, text)
-	}
-	return v
+	return edgetest.Send(r.t, r, edgetest.Request(r.t, method, path, body, headers...))
 }
 
 // session begins one, as who the headers say.
 func (r *rig) session(headers ...string) string {
 	r.t.Helper()
-	return into[conversation.Session](r.do("POST", "/v1/chat/sessions", map[string]any{}, headers...).want(201)).ID
+	return edgetest.Into[conversation.Session](r.do("POST", "/v1/chat/sessions", map[string]any{}, headers...).Want(201)).ID
 }
 
 // event is one that a client has read.
@@ -251,7 +178,7 @@ func text(t testing.TB, all []event) string {
 	var b strings.Builder
 	for _, e := range all {
 		if e.name == "delta" {
-			b.WriteString(decoded[conversation.TextDelta](t, e.data).Text)
+			b.WriteString(edgetest.Decode[conversation.TextDelta](t, e.data).Text)
 		}
 	}
 	return b.String()
@@ -260,7 +187,7 @@ func text(t testing.TB, all []event) string {
 // send sends a message and reads the answer to its end.
 func (r *rig) send(session string, body map[string]any, headers ...string) []event {
 	r.t.Helper()
-	return told(r.t, r.do("POST", "/v1/chat/sessions/"+session+"/messages", body, headers...).want(200).Body)
+	return told(r.t, r.do("POST", "/v1/chat/sessions/"+session+"/messages", body, headers...).Want(200).Body)
 }
 
 // message is the answer's row as the last event shows it.
@@ -269,7 +196,7 @@ func last(t testing.TB, all []event) conversation.Message {
 	if len(all) == 0 {
 		t.Fatal("no events")
 	}
-	return decoded[conversation.Done](t, all[len(all)-1].data).Message
+	return edgetest.Decode[conversation.Done](t, all[len(all)-1].data).Message
 }
 
 // eventually waits for what becomes true in the background.

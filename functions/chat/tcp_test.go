@@ -21,6 +21,7 @@ import (
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
@@ -40,7 +41,7 @@ func open(t testing.TB, base, method, path string, body any, headers ...string) 
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	q := request(t, method, base+path, body, headers...).WithContext(ctx)
+	q := edgetest.Request(t, method, base+path, body, headers...).WithContext(ctx)
 	q.RequestURI = ""
 	response, err := http.DefaultClient.Do(q)
 	if err != nil {
@@ -126,9 +127,9 @@ func TestAnAnswerOutlivesItsReader(t *testing.T) {
 	seen := reader.until("delta")
 	reader.leave()
 	close(goOn)
-	id := decoded[conversation.Started](t, seen[0].data).Message.ID
+	id := edgetest.Decode[conversation.Started](t, seen[0].data).Message.ID
 	eventually(t, func() bool {
-		return into[conversation.Message](r.do("GET", "/v1/chat/sessions/"+ses+"/messages/"+id, nil).want(200)).State == conversation.Complete
+		return edgetest.Into[conversation.Message](r.do("GET", "/v1/chat/sessions/"+ses+"/messages/"+id, nil).Want(200)).State == conversation.Complete
 	})
 	all := append(seen, open(t, base, "GET", "/v1/chat/sessions/"+ses+"/stream", nil, "Last-Event-ID", seen[len(seen)-1].id).rest()...)
 	if text(t, all) != "Owls hunt at night." || all[len(all)-1].name != "done" {
@@ -156,11 +157,11 @@ func TestStop(t *testing.T) {
 	})
 	reader := open(t, base, "POST", at+"/messages", map[string]any{"content": "When?"})
 	reader.until("delta")
-	if s := into[conversation.Session](r.do("GET", at, nil).want(200)); s.Answering == "" {
+	if s := edgetest.Into[conversation.Session](r.do("GET", at, nil).Want(200)); s.Answering == "" {
 		t.Error("the session does not say that it is answering")
 	}
 	begun := time.Now()
-	r.do("DELETE", at+"/stream", nil).want(204)
+	r.do("DELETE", at+"/stream", nil).Want(204)
 	select {
 	case then := <-closed:
 		t.Logf("the call ended %s after the request", then.Sub(begun))
@@ -171,7 +172,7 @@ func TestStop(t *testing.T) {
 	if m := last(t, rest); rest[len(rest)-1].name != "done" || m.State != conversation.Stopped || m.Content != "Owls hunt " {
 		t.Errorf("%+v", rest)
 	}
-	r.do("DELETE", at+"/stream", nil).want(204) // there is none any more
+	r.do("DELETE", at+"/stream", nil).Want(204) // there is none any more
 	eventually(t, func() bool { return len(lines.of(ses)) == 1 })
 	if told := lines.of(ses)[0]; told.Level != slog.LevelInfo {
 		t.Errorf("what a person wished is told as %s", told.Level)
@@ -194,7 +195,7 @@ func TestFiveTabs(t *testing.T) {
 		})
 	}
 	together.Wait()
-	running := into[conversation.Session](r.do("GET", "/v1/chat/sessions/"+ses, nil).want(200)).Answering
+	running := edgetest.Into[conversation.Session](r.do("GET", "/v1/chat/sessions/"+ses, nil).Want(200)).Answering
 	var readers []*reading
 	for _, tab := range tabs {
 		if tab.StatusCode == 200 {
@@ -219,7 +220,7 @@ func TestFiveTabs(t *testing.T) {
 	if text(t, first) != "Owls hunt at night." {
 		t.Errorf("%+v", first)
 	}
-	rows := into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+ses+"/messages", nil).want(200)).Items
+	rows := edgetest.Into[edge.List[conversation.Message]](r.do("GET", "/v1/chat/sessions/"+ses+"/messages", nil).Want(200)).Items
 	if len(rows) != 2 || rows[1].Parent != rows[0].ID {
 		t.Errorf("%+v", rows)
 	}
@@ -268,8 +269,8 @@ func TestASpentBudget(t *testing.T) {
 			return fault.New(fault.PaymentRequired, "This month's budget is spent.")
 		}
 	})
-	a := r.do("POST", "/v1/chat/sessions/"+r.session()+"/messages", map[string]any{"content": "When?"}).want(402)
-	if p := into[edge.Problem](a); p.Detail != "This month's budget is spent." || r.model.asked != 0 {
+	a := r.do("POST", "/v1/chat/sessions/"+r.session()+"/messages", map[string]any{"content": "When?"}).Want(402)
+	if p := edgetest.Into[edge.Problem](a); p.Detail != "This month's budget is spent." || r.model.asked != 0 {
 		t.Errorf("%+v after %d calls", p, r.model.asked)
 	}
 }
@@ -362,7 +363,7 @@ func TestABrokenAnswerIsGoneOnWith(t *testing.T) {
 		return errors.Join(say("Owls hunt "), fault.Wrap(fault.Unavailable, errGone, "The language model does not answer."))
 	})
 	all := r.send(ses, map[string]any{"content": "When?"})
-	broken := decoded[conversation.Broken](t, all[len(all)-1].data)
+	broken := edgetest.Decode[conversation.Broken](t, all[len(all)-1].data)
 	if m := broken.Message; all[len(all)-1].name != "error" || m.State != conversation.Interrupted || m.Content != "Owls hunt " || broken.Detail == "" {
 		t.Fatalf("%+v", all)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
 // texts are what people paste and attackers send, as they stand in JSON: a lone
@@ -73,7 +74,7 @@ func TestEveryTextIsKeptExactlyOrRefused(t *testing.T) {
 				if got := last(t, all); got.Content != want || textOf(t, all) != want {
 					t.Errorf("%s: the model said %q, told %q, kept %q", name, want, textOf(t, all), got.Content)
 				}
-				rows := into[edge.List[conversation.Message]](r.do("GET", try.path, nil).want(200)).Items
+				rows := edgetest.Into[edge.List[conversation.Message]](r.do("GET", try.path, nil).Want(200)).Items
 				if rows[0].Content != want {
 					t.Errorf("%s: sent %q, kept %q", name, want, rows[0].Content)
 				}
@@ -101,7 +102,7 @@ func textOf(t testing.TB, all []event) string { return text(t, all) }
 func unescaped(t testing.TB, body string) string {
 	t.Helper()
 	var all []string
-	for _, v := range decoded[map[string]any](t, body) {
+	for _, v := range edgetest.Decode[map[string]any](t, body) {
 		if s, ok := v.(string); ok {
 			all = append(all, s)
 		}

@@ -58,10 +58,10 @@ func counted(t testing.TB) (h http.Handler, count *queries, ids map[string]strin
 	db := open(postgres.Options{Tracer: count})
 	r := &rig{t: t, db: open(postgres.Options{Role: postgres.Owner}), bucket: new(blob.Memory), board: new(live.Memory), queue: new(queue.Memory)}
 	r.runner = &job.Runner{DB: db, Queue: r.queue, Board: r.board}
-	r.Handler = New(Deps{DB: db, Bucket: r.bucket, Board: r.board, Runner: r.runner, Gate: gate{}})
+	r.Handler = New(Deps{DB: db, Bucket: r.bucket, Board: r.board, Runner: r.runner, Gate: gate})
 	c := r.course(3, 5)
 	lesson := c.Modules[0].Lessons[0].ID
-	r.do("PUT", "/v1/lessons/"+lesson+"/slides", map[string]any{"items": []any{pointsSlide("A"), pointsSlide("B")}}).want(200)
+	r.do("PUT", "/v1/lessons/"+lesson+"/slides", map[string]any{"items": []any{pointsSlide("A"), pointsSlide("B")}}).Want(200)
 	r.publish(lesson)
 	_, err := r.db.Exec(t.Context(), `INSERT INTO jobs (job_id, organization_id, kind, subject, course_id, content, state, created_by)
 		VALUES ('job_1', $1, 'render', $2, $3, 'c', 'queued', 'user_local')`, account.Local.Organization, lesson, c.ID)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 )
@@ -116,7 +117,7 @@ func TestAWatcherSeesTheJobToItsEnd(t *testing.T) {
 			if late := next(t, r.watch(id)); late.name != c.event || late.id != last.id {
 				t.Errorf("late: %+v", late)
 			}
-			r.do("GET", "/v1/jobs/"+id+"/events", nil, "Last-Event-ID", last.id).want(204)
+			r.do("GET", "/v1/jobs/"+id+"/events", nil, "Last-Event-ID", last.id).Want(204)
 		})
 	}
 }
@@ -127,19 +128,19 @@ func TestACanceledJobEndsItsStream(t *testing.T) {
 	id := r.one()["job"]
 	events := r.watch(id)
 	next(t, events)
-	if j := into[job.Job](r.do("DELETE", "/v1/jobs/"+id, nil).want(200)); j.State != job.Canceled {
+	if j := edgetest.Into[job.Job](r.do("DELETE", "/v1/jobs/"+id, nil).Want(200)); j.State != job.Canceled {
 		t.Errorf("%+v", j)
 	}
 	if e := next(t, events); e.name != "failed" || e.job.State != job.Canceled {
 		t.Errorf("%+v", e)
 	}
 	for range 2 { // with a key the second is the first, and no Conflict
-		resumed := r.do("POST", "/v1/jobs/"+id+"/resume", nil, "Idempotency-Key", "again").want(202)
-		if j := into[struct{ Job job.Job }](resumed).Job; j.State != job.Queued {
+		resumed := r.do("POST", "/v1/jobs/"+id+"/resume", nil, "Idempotency-Key", "again").Want(202)
+		if j := edgetest.Into[struct{ Job job.Job }](resumed).Job; j.State != job.Queued {
 			t.Errorf("resumed: %+v", j)
 		}
 	}
-	r.do("POST", "/v1/jobs/"+id+"/resume", nil).want(409)
+	r.do("POST", "/v1/jobs/"+id+"/resume", nil).Want(409)
 }
 
 // Without a board the stream reads the database.
@@ -150,7 +151,7 @@ func TestAStreamSurvivesTheBoard(t *testing.T) {
 	r.board.Fail(fault.New(fault.Unavailable, "down"))
 	events := r.watch(id)
 	next(t, events)
-	r.do("DELETE", "/v1/jobs/"+id, nil).want(200)
+	r.do("DELETE", "/v1/jobs/"+id, nil).Want(200)
 	if e := next(t, events); e.name != "failed" {
 		t.Errorf("%+v", e)
 	}

@@ -11,6 +11,7 @@ import (
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/course"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/postgres"
@@ -20,73 +21,73 @@ import (
 func TestACourseFromFirstToLast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	made := r.do("POST", "/v1/courses", map[string]any{"title": "Birds", "audience": "children"}).want(201)
-	c := into[course.Course](made)
+	made := r.do("POST", "/v1/courses", map[string]any{"title": "Birds", "audience": "children"}).Want(201)
+	c := edgetest.Into[course.Course](made)
 	if made.Header().Get("Location") != "/v1/courses/"+c.ID || c.Language != "en" || c.Version != 1 {
 		t.Errorf("made %+v at %q", c, made.Header().Get("Location"))
 	}
 
 	// PATCH: absent stays, null clears, a required member cannot be cleared.
 	at := "/v1/courses/" + c.ID
-	c = into[course.Course](r.do("PATCH", at, `{"summary":"Of owls","audience":null}`, "Content-Type", "application/merge-patch+json").want(200))
+	c = edgetest.Into[course.Course](r.do("PATCH", at, `{"summary":"Of owls","audience":null}`, "Content-Type", "application/merge-patch+json").Want(200))
 	if c.Title != "Birds" || c.Summary != "Of owls" || c.Audience != "" || c.Version != 2 {
 		t.Errorf("patched: %+v", c)
 	}
-	r.do("PATCH", at, `{"title":null}`).want(422)
-	r.do("PATCH", at, `{"version":7}`).want(422)
-	r.do("PATCH", at, `{"Title":"Bats"}`).want(422) // no member of this name: a 200 would be a lie
-	if c = into[course.Course](r.do("PATCH", at, `{"summary":"Of owls"}`).want(200)); c.Version != 2 {
+	r.do("PATCH", at, `{"title":null}`).Want(422)
+	r.do("PATCH", at, `{"version":7}`).Want(422)
+	r.do("PATCH", at, `{"Title":"Bats"}`).Want(422) // no member of this name: a 200 would be a lie
+	if c = edgetest.Into[course.Course](r.do("PATCH", at, `{"summary":"Of owls"}`).Want(200)); c.Version != 2 {
 		t.Errorf("a patch that changes nothing made version %d", c.Version)
 	}
 
-	one := into[course.Module](r.do("POST", at+"/modules", `{"title":"One"}`).want(201))
-	two := into[course.Module](r.do("POST", at+"/modules", `{"title":"Two"}`).want(201))
-	lesson := into[course.Lesson](r.do("POST", "/v1/modules/"+one.ID+"/lessons", `{"title":"L","objectives":["know"]}`).want(201))
+	one := edgetest.Into[course.Module](r.do("POST", at+"/modules", `{"title":"One"}`).Want(201))
+	two := edgetest.Into[course.Module](r.do("POST", at+"/modules", `{"title":"Two"}`).Want(201))
+	lesson := edgetest.Into[course.Lesson](r.do("POST", "/v1/modules/"+one.ID+"/lessons", `{"title":"L","objectives":["know"]}`).Want(201))
 	if two.Position != 1 || lesson.ModuleID != one.ID || lesson.CourseID != c.ID || lesson.VideoState != course.VideoNone {
 		t.Errorf("module %+v, lesson %+v", two, lesson)
 	}
-	r.do("PATCH", "/v1/modules/"+one.ID, `{"title":"Uno"}`).want(200)
-	patched := into[course.Lesson](r.do("PATCH", "/v1/lessons/"+lesson.ID, `{"article":"# Owls"}`).want(200))
+	r.do("PATCH", "/v1/modules/"+one.ID, `{"title":"Uno"}`).Want(200)
+	patched := edgetest.Into[course.Lesson](r.do("PATCH", "/v1/lessons/"+lesson.ID, `{"article":"# Owls"}`).Want(200))
 	if patched.Article != "# Owls" || len(patched.Objectives) != 1 || patched.Version != lesson.Version+1 {
 		t.Errorf("patched: %+v", patched)
 	}
 
-	c = into[course.Course](r.do("PUT", at+"/outline", map[string]any{"modules": []any{
+	c = edgetest.Into[course.Course](r.do("PUT", at+"/outline", map[string]any{"modules": []any{
 		map[string]any{"id": two.ID, "lessons": []string{lesson.ID}}, map[string]any{"id": one.ID, "lessons": []string{}},
-	}}).want(200))
+	}}).Want(200))
 	if c.Modules[0].ID != two.ID || c.Modules[0].Lessons[0].ID != lesson.ID || c.Modules[1].Title != "Uno" {
 		t.Errorf("outline: %+v", c.Modules)
 	}
 
-	slides := into[content[course.Slide]](r.do("PUT", "/v1/lessons/"+lesson.ID+"/slides", map[string]any{"items": []any{pointsSlide("A"), pointsSlide("B")}}).want(200))
-	sa := into[course.Slide](r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+slides.Items[0].ID,
-		`{"kind":"code","points":[],"narration":[],"code":{"language":"go","text":"x := 1"}}`).want(200))
+	slides := edgetest.Into[content[course.Slide]](r.do("PUT", "/v1/lessons/"+lesson.ID+"/slides", map[string]any{"items": []any{pointsSlide("A"), pointsSlide("B")}}).Want(200))
+	sa := edgetest.Into[course.Slide](r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+slides.Items[0].ID,
+		`{"kind":"code","points":[],"narration":[],"code":{"language":"go","text":"x := 1"}}`).Want(200))
 	if sa.Title != "A" || sa.Code == nil || sa.Code.Text != "x := 1" || len(sa.Points) != 0 {
 		t.Errorf("slide: %+v", sa)
 	}
-	sa = into[course.Slide](r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+sa.ID, `{"code":{"text":"x := 2"}}`).want(200))
+	sa = edgetest.Into[course.Slide](r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+sa.ID, `{"code":{"text":"x := 2"}}`).Want(200))
 	if sa.Code == nil || sa.Code.Text != "x := 2" || sa.Code.Language != "go" {
 		t.Errorf("an object is patched member by member: %+v", sa.Code)
 	}
-	sa = into[course.Slide](r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+sa.ID, `{"kind":"points","points":[{"text":"p"}],"code":null}`).want(200))
+	sa = edgetest.Into[course.Slide](r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+sa.ID, `{"kind":"points","points":[{"text":"p"}],"code":null}`).Want(200))
 	if sa.Code != nil || sa.Kind != course.PointsSlide {
 		t.Errorf("slide: %+v", sa)
 	}
-	r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+sa.ID, `{"id":"sld_other"}`).want(422)
-	read := into[content[course.Slide]](r.do("GET", "/v1/lessons/"+lesson.ID+"/slides", nil).want(200))
+	r.do("PATCH", "/v1/lessons/"+lesson.ID+"/slides/"+sa.ID, `{"id":"sld_other"}`).Want(422)
+	read := edgetest.Into[content[course.Slide]](r.do("GET", "/v1/lessons/"+lesson.ID+"/slides", nil).Want(200))
 	if len(read.Items) != 2 || read.Items[1].Title != "B" || read.Version != slides.Version+3 {
 		t.Errorf("slides: %+v", read)
 	}
 
-	r.do("DELETE", "/v1/lessons/"+lesson.ID, nil).want(204)
-	r.do("GET", "/v1/lessons/"+lesson.ID, nil).want(404)
-	r.do("DELETE", "/v1/modules/"+two.ID, nil).want(204)
-	if c = into[course.Course](r.do("GET", at, nil).want(200)); len(c.Modules) != 1 || c.Modules[0].Position != 0 {
+	r.do("DELETE", "/v1/lessons/"+lesson.ID, nil).Want(204)
+	r.do("GET", "/v1/lessons/"+lesson.ID, nil).Want(404)
+	r.do("DELETE", "/v1/modules/"+two.ID, nil).Want(204)
+	if c = edgetest.Into[course.Course](r.do("GET", at, nil).Want(200)); len(c.Modules) != 1 || c.Modules[0].Position != 0 {
 		t.Errorf("after the deletions: %+v", c.Modules)
 	}
-	r.do("DELETE", at, nil).want(204)
-	r.do("GET", at, nil).want(404)
-	r.do("DELETE", at, nil).want(404)
+	r.do("DELETE", at, nil).Want(204)
+	r.do("GET", at, nil).Want(404)
+	r.do("DELETE", at, nil).Want(404)
 }
 
 func TestConditionsHoldOnEveryReadAndWrite(t *testing.T) {
@@ -99,26 +100,26 @@ func TestConditionsHoldOnEveryReadAndWrite(t *testing.T) {
 		"/v1/lessons/" + ids["lesson"] + "/slides":    {"PATCH", "/" + ids["slide"], `{"title":"%s"}`},
 		"/v1/lessons/" + ids["lesson"] + "/questions": {"PUT", "", `{"items":[{"prompt":"%s","choices":["a","b"],"key":0}]}`},
 	} {
-		write := func(title, ifMatch string) answered {
+		write := func(title, ifMatch string) edgetest.Answer {
 			return r.do(change.method, path+change.path, fmt.Sprintf(change.body, title), "If-Match", ifMatch)
 		}
-		tag := r.do("GET", path, nil).want(200).Header().Get("ETag")
+		tag := r.do("GET", path, nil).Want(200).Header().Get("ETag")
 		for _, same := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
-			if a := r.do("GET", path, nil, "If-None-Match", same).want(304); a.Body.Len() != 0 || a.Header().Get("ETag") != tag {
+			if a := r.do("GET", path, nil, "If-None-Match", same).Want(304); a.Body.Len() != 0 || a.Header().Get("ETag") != tag {
 				t.Errorf("%s: a 304 with %q and ETag %q", path, a.Body, a.Header().Get("ETag"))
 			}
 		}
-		r.do("GET", path, nil, "If-None-Match", `"other"`).want(200)
+		r.do("GET", path, nil, "If-None-Match", `"other"`).Want(200)
 
-		write("first", tag).want(200)
+		write("first", tag).Want(200)
 		for _, stale := range []string{tag, `"garbage"`, `""`, "no tag", `"-1"`} {
-			write("second", stale).want(412)
+			write("second", stale).Want(412)
 		}
-		r.do("GET", path, nil, "If-None-Match", tag).want(200)
-		now := r.do("GET", path, nil).want(200)
-		version := into[struct{ Version int64 }](now).Version
-		write("third", fmt.Sprintf(`"%d"`, version)).want(200)
-		write("fourth", "*").want(200)
+		r.do("GET", path, nil, "If-None-Match", tag).Want(200)
+		now := r.do("GET", path, nil).Want(200)
+		version := edgetest.Into[struct{ Version int64 }](now).Version
+		write("third", fmt.Sprintf(`"%d"`, version)).Want(200)
+		write("fourth", "*").Want(200)
 	}
 }
 
@@ -129,12 +130,12 @@ func TestTheTagOfACourseCoversItsOutline(t *testing.T) {
 	r := newRig(t)
 	c := r.course(1, 1)
 	tag := r.do("GET", "/v1/courses/"+c.ID, nil).Header().Get("ETag")
-	r.do("PUT", "/v1/lessons/"+c.Modules[0].Lessons[0].ID+"/slides", map[string]any{"items": []any{pointsSlide("A")}}).want(200)
-	after := r.do("GET", "/v1/courses/"+c.ID, nil, "If-None-Match", tag).want(200)
-	if got := into[course.Course](after); !got.Modules[0].Lessons[0].Written || got.Version != c.Version {
+	r.do("PUT", "/v1/lessons/"+c.Modules[0].Lessons[0].ID+"/slides", map[string]any{"items": []any{pointsSlide("A")}}).Want(200)
+	after := r.do("GET", "/v1/courses/"+c.ID, nil, "If-None-Match", tag).Want(200)
+	if got := edgetest.Into[course.Course](after); !got.Modules[0].Lessons[0].Written || got.Version != c.Version {
 		t.Errorf("%+v", got)
 	}
-	r.do("PATCH", "/v1/courses/"+c.ID, `{"title":"Still mine"}`, "If-Match", tag).want(200)
+	r.do("PATCH", "/v1/courses/"+c.ID, `{"title":"Still mine"}`, "If-Match", tag).Want(200)
 }
 
 func TestAKeyMakesAWriteHappenOnce(t *testing.T) {
@@ -156,23 +157,23 @@ func TestAKeyMakesAWriteHappenOnce(t *testing.T) {
 			t.Errorf("answers differ:\n%s\n%s", first, b)
 		}
 	}
-	if all := into[edge.List[course.Course]](r.do("GET", "/v1/courses", nil)); len(all.Items) != 1 || !strings.HasPrefix(first, "201") {
+	if all := edgetest.Into[edge.List[course.Course]](r.do("GET", "/v1/courses", nil)); len(all.Items) != 1 || !strings.HasPrefix(first, "201") {
 		t.Errorf("%d courses; first answer %s", len(all.Items), first)
 	}
 
-	r.do("POST", "/v1/courses", `{"title":"Another"}`, "Idempotency-Key", "k1").want(409)
-	r.do("POST", "/v1/courses", `{"title":"Once"}`, "Idempotency-Key", "k1", "Authorization", "org_other").want(201)
-	r.do("POST", "/v1/courses", `{"title":""}`, "Idempotency-Key", "k2").want(422)
-	r.do("POST", "/v1/courses", `{"title":"Now right"}`, "Idempotency-Key", "k2").want(201)
+	r.do("POST", "/v1/courses", `{"title":"Another"}`, "Idempotency-Key", "k1").Want(409)
+	r.do("POST", "/v1/courses", `{"title":"Once"}`, "Idempotency-Key", "k1", "Authorization", "org_other").Want(201)
+	r.do("POST", "/v1/courses", `{"title":""}`, "Idempotency-Key", "k2").Want(422)
+	r.do("POST", "/v1/courses", `{"title":"Now right"}`, "Idempotency-Key", "k2").Want(201)
 
-	id := into[edge.List[course.Course]](r.do("GET", "/v1/courses", nil)).Items[0].ID
-	r.do("DELETE", "/v1/courses/"+id, nil, "Idempotency-Key", "k3").want(204)
-	r.do("DELETE", "/v1/courses/"+id, nil, "Idempotency-Key", "k3").want(204)
+	id := edgetest.Into[edge.List[course.Course]](r.do("GET", "/v1/courses", nil)).Items[0].ID
+	r.do("DELETE", "/v1/courses/"+id, nil, "Idempotency-Key", "k3").Want(204)
+	r.do("DELETE", "/v1/courses/"+id, nil, "Idempotency-Key", "k3").Want(204)
 
 	if _, err := r.db.Exec(t.Context(), `UPDATE idempotency SET created_at = now() - interval '25 hours'`); err != nil {
 		t.Fatal(err)
 	}
-	r.do("POST", "/v1/courses", `{"title":"A day later"}`, "Idempotency-Key", "k1").want(201)
+	r.do("POST", "/v1/courses", `{"title":"A day later"}`, "Idempotency-Key", "k1").Want(201)
 }
 
 func TestListsPage(t *testing.T) {
@@ -184,7 +185,7 @@ func TestListsPage(t *testing.T) {
 	}
 	cursor := ""
 	for pages := 0; ; pages++ {
-		p := into[edge.List[course.Course]](r.do("GET", "/v1/courses?limit=2&cursor="+cursor, nil).want(200))
+		p := edgetest.Into[edge.List[course.Course]](r.do("GET", "/v1/courses?limit=2&cursor="+cursor, nil).Want(200))
 		for _, c := range p.Items {
 			if !want[c.ID] {
 				t.Errorf("%s twice", c.ID)
@@ -199,7 +200,7 @@ func TestListsPage(t *testing.T) {
 		t.Errorf("%d courses missing", len(want))
 	}
 	for _, q := range []string{"limit=0", "limit=101", "limit=x", "cursor=x", "cursor=%00", "surprise=1"} {
-		r.do("GET", "/v1/courses?"+q, nil).want(422)
+		r.do("GET", "/v1/courses?"+q, nil).Want(422)
 	}
 }
 
@@ -217,9 +218,9 @@ func TestTheLargestLessonFits(t *testing.T) {
 		slides[i] = slide
 	}
 	at := "/v1/lessons/" + r.course(1, 1).Modules[0].Lessons[0].ID + "/slides"
-	r.do("PUT", at, map[string]any{"items": slides}).want(200)
-	r.do("PUT", at, map[string]any{"items": append(slides, slide)}).want(422)
-	r.do("PUT", at, `{"items":"`+strings.Repeat("x", maxBody)+`"}`).want(413)
+	r.do("PUT", at, map[string]any{"items": slides}).Want(200)
+	r.do("PUT", at, map[string]any{"items": append(slides, slide)}).Want(422)
+	r.do("PUT", at, `{"items":"`+strings.Repeat("x", maxBody)+`"}`).Want(413)
 }
 
 // Every text that can be stored comes back exactly; every other is refused with a reason.
@@ -231,7 +232,7 @@ func TestTextIsKeptExactlyOrRefused(t *testing.T) {
 		"日本語 العربية हिन्दी", "e\u0301 and é", "\u202eevil\u202c", "👩‍👩‍👧‍👦", "' OR 1=1 --", "%s {x} $1 \\ /", "<script>", "\u2028\u2029\ufeff\ufffd", "line\r\nbreak\ttab",
 		"a" + strings.Repeat("\u0301", 150),
 	} {
-		got := into[course.Course](r.do("PATCH", at, map[string]string{"title": text}).want(200))
+		got := edgetest.Into[course.Course](r.do("PATCH", at, map[string]string{"title": text}).Want(200))
 		if got.Title != text {
 			t.Errorf("sent %q, got %q", text, got.Title)
 		}
@@ -240,11 +241,11 @@ func TestTextIsKeptExactlyOrRefused(t *testing.T) {
 		`{"title":"a\u0000b"}`: 422, `{"title":"\ud83d"}`: 400, "{\"title\":\"\xff\"}": 400, `{"title":"  "}`: 422, `{"title":""}`: 422,
 		`{"title":"` + strings.Repeat("é", 201) + `"}`: 422, `{"language":"not a tag"}`: 422, `[]`: 422, `"x"`: 422, `null`: 422, `{`: 400, ``: 400,
 	} {
-		if p := into[edge.Problem](r.do("PATCH", at, body).want(want)); p.Detail == "" || p.RequestID == "" {
+		if p := edgetest.Into[edge.Problem](r.do("PATCH", at, body).Want(want)); p.Detail == "" || p.RequestID == "" {
 			t.Errorf("%s: %+v", body, p)
 		}
 	}
-	r.do("PATCH", at, "title=x", "Content-Type", "application/x-www-form-urlencoded").want(415)
+	r.do("PATCH", at, "title=x", "Content-Type", "application/x-www-form-urlencoded").Want(415)
 }
 
 func TestADeletionTakesVideosAndJobsAlong(t *testing.T) {
@@ -252,30 +253,30 @@ func TestADeletionTakesVideosAndJobsAlong(t *testing.T) {
 	r := newRig(t)
 	c := r.course(1, 2)
 	first, second := c.Modules[0].Lessons[0].ID, c.Modules[0].Lessons[1].ID
-	r.do("POST", "/v1/lessons/"+first+"/renders", nil).want(409) // nothing to film yet
-	r.do("POST", "/v1/courses/"+c.ID+"/renders", nil).want(409)
-	r.do("PUT", "/v1/lessons/"+first+"/slides", map[string]any{"items": []any{pointsSlide("A")}}).want(200)
+	r.do("POST", "/v1/lessons/"+first+"/renders", nil).Want(409) // nothing to film yet
+	r.do("POST", "/v1/courses/"+c.ID+"/renders", nil).Want(409)
+	r.do("PUT", "/v1/lessons/"+first+"/slides", map[string]any{"items": []any{pointsSlide("A")}}).Want(200)
 	r.publish(first)
 	r.publish(second)
-	l := into[course.Lesson](r.do("GET", "/v1/lessons/"+first, nil).want(200))
+	l := edgetest.Into[course.Lesson](r.do("GET", "/v1/lessons/"+first, nil).Want(200))
 	if l.VideoState != course.VideoReady || l.Video == nil || !strings.Contains(l.Video.URL, "video.mp4") ||
 		!strings.Contains(l.Video.CaptionsURL, "captions.vtt") || !strings.Contains(l.Video.PosterURL, "poster.jpg") || !l.Video.Current {
 		t.Errorf("%+v %+v", l, l.Video)
 	}
 
-	render := into[struct{ Job job.Job }](r.do("POST", "/v1/lessons/"+first+"/renders", nil).want(202)).Job
-	if again := into[struct{ Job job.Job }](r.do("POST", "/v1/lessons/"+first+"/renders", nil).want(202)).Job; again.ID != render.ID {
+	render := edgetest.Into[struct{ Job job.Job }](r.do("POST", "/v1/lessons/"+first+"/renders", nil).Want(202)).Job
+	if again := edgetest.Into[struct{ Job job.Job }](r.do("POST", "/v1/lessons/"+first+"/renders", nil).Want(202)).Job; again.ID != render.ID {
 		t.Error("a double click made two jobs")
 	}
 	if n := len(r.queue.Waiting()); n != 1 {
 		t.Errorf("%d tasks", n)
 	}
-	if l := into[course.Lesson](r.do("GET", "/v1/lessons/"+first, nil)); l.VideoState != course.VideoQueued || l.Video == nil {
+	if l := edgetest.Into[course.Lesson](r.do("GET", "/v1/lessons/"+first, nil)); l.VideoState != course.VideoQueued || l.Video == nil {
 		t.Errorf("while it is filmed again: %s, %v", l.VideoState, l.Video)
 	}
 
-	r.do("DELETE", "/v1/lessons/"+first, nil).want(204)
-	if j := into[job.Job](r.do("GET", "/v1/jobs/"+render.ID, nil).want(200)); j.State != job.Canceled {
+	r.do("DELETE", "/v1/lessons/"+first, nil).Want(204)
+	if j := edgetest.Into[job.Job](r.do("GET", "/v1/jobs/"+render.ID, nil).Want(200)); j.State != job.Canceled {
 		t.Errorf("the job of a deleted lesson is %s", j.State)
 	}
 	left, err := r.bucket.List(t.Context(), "videos/")
@@ -285,7 +286,7 @@ func TestADeletionTakesVideosAndJobsAlong(t *testing.T) {
 
 	// A bucket that is down does not stop a deletion: the intent is written.
 	r.bucket.Fail(fault.New(fault.Unavailable, "down"))
-	r.do("DELETE", "/v1/courses/"+c.ID, nil).want(204)
+	r.do("DELETE", "/v1/courses/"+c.ID, nil).Want(204)
 	r.bucket.Fail(nil)
 	if n, err := course.Clean(t.Context(), r.db, r.bucket); n != 1 || err != nil {
 		t.Errorf("the sweep removed %d, error %v", n, err)
@@ -299,7 +300,7 @@ func (r *rig) publish(lesson string) {
 	if _, err := r.bucket.Write(r.t.Context(), folder+course.VideoFile, strings.NewReader("film"), blob.WriteOptions{}); err != nil {
 		r.t.Fatal(err)
 	}
-	l := into[course.Lesson](r.do("GET", "/v1/lessons/"+lesson, nil).want(200))
+	l := edgetest.Into[course.Lesson](r.do("GET", "/v1/lessons/"+lesson, nil).Want(200))
 	err := postgres.InTx(r.t.Context(), r.db, func(tx pgx.Tx) error {
 		v := course.NewVideo{Lesson: lesson, Content: "h", LessonVersion: l.Version, Attempt: 1, Folder: folder, Manifest: course.Manifest{Duration: 3}}
 		if err := course.SaveManifest(r.t.Context(), tx, "org_local", v); err != nil {
@@ -317,38 +318,38 @@ func TestASourceGetsItsUploadAndGoesWithItsFiles(t *testing.T) {
 	r := newRig(t)
 	at := "/v1/courses/" + r.course(0, 0).ID + "/sources"
 	body := `{"name":"owls.md","content_type":"text/markdown","size":12}`
-	added := into[uploadAnswer](r.do("POST", at, body, "Idempotency-Key", "k").want(201))
+	added := edgetest.Into[uploadAnswer](r.do("POST", at, body, "Idempotency-Key", "k").Want(201))
 	if added.Source.State != source.Uploading || added.Upload.Method != "PUT" || added.Upload.URL == "" || added.Upload.Headers["Content-Type"] == "" {
 		t.Errorf("%+v", added)
 	}
-	again := into[uploadAnswer](r.do("POST", at, body, "Idempotency-Key", "k").want(201))
+	again := edgetest.Into[uploadAnswer](r.do("POST", at, body, "Idempotency-Key", "k").Want(201))
 	if again.Source.ID != added.Source.ID || again.Upload.URL != added.Upload.URL {
 		t.Errorf("the same key gave another source or upload: %+v", again)
 	}
-	second := into[uploadAnswer](r.do("POST", at, `{"name":"owls.pdf","size":1}`).want(201))
+	second := edgetest.Into[uploadAnswer](r.do("POST", at, `{"name":"owls.pdf","size":1}`).Want(201))
 	for body, want := range map[string]int{
 		`{"name":"owls.exe","size":1}`: 422, `{"name":"a.md","size":0}`: 422, `{"name":"a.md","size":99999999}`: 413, `{"name":"a\u0000.md","size":1}`: 422, `{"name":"a.md"}`: 422,
 	} {
-		r.do("POST", at, body).want(want)
+		r.do("POST", at, body).Want(want)
 	}
 
-	page := into[edge.List[source.Source]](r.do("GET", at+"?limit=1", nil).want(200))
+	page := edgetest.Into[edge.List[source.Source]](r.do("GET", at+"?limit=1", nil).Want(200))
 	if len(page.Items) != 1 || page.Items[0].ID != added.Source.ID || page.NextCursor == "" {
 		t.Errorf("%+v", page)
 	}
 	rest := at + "?limit=1&cursor=" + page.NextCursor
-	page = into[edge.List[source.Source]](r.do("GET", rest, nil).want(200))
+	page = edgetest.Into[edge.List[source.Source]](r.do("GET", rest, nil).Want(200))
 	if len(page.Items) != 1 || page.Items[0].ID != second.Source.ID || page.NextCursor != "" {
 		t.Errorf("%+v", page)
 	}
-	r.do("GET", at+"?cursor=x", nil).want(422)
+	r.do("GET", at+"?cursor=x", nil).Want(422)
 
 	if _, err := r.bucket.Write(t.Context(), "sources/"+added.Source.ID+"/upload", strings.NewReader("x"), blob.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).want(204)
-	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).want(404)
-	if page = into[edge.List[source.Source]](r.do("GET", rest, nil).want(200)); len(page.Items) != 1 || page.Items[0].ID != second.Source.ID {
+	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).Want(204)
+	r.do("DELETE", "/v1/sources/"+added.Source.ID, nil).Want(404)
+	if page = edgetest.Into[edge.List[source.Source]](r.do("GET", rest, nil).Want(200)); len(page.Items) != 1 || page.Items[0].ID != second.Source.ID {
 		t.Errorf("behind a source that was deleted: %+v", page)
 	}
 	if left, err := r.bucket.List(t.Context(), ""); err != nil || len(left) != 0 {
@@ -377,13 +378,13 @@ func TestPassagesAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := "/v1/courses/" + ids["course"] + "/passages"
-	hits := into[edge.List[source.Hit]](r.do("GET", at+"?q=owl", nil).want(200))
+	hits := edgetest.Into[edge.List[source.Hit]](r.do("GET", at+"?q=owl", nil).Want(200))
 	if len(hits.Items) != 1 || hits.Items[0].Page != 3 || hits.Items[0].Start != 10 || hits.Items[0].Source != ids["source"] {
 		t.Errorf("%+v", hits)
 	}
-	if none := into[edge.List[source.Hit]](r.do("GET", at+"?q=penguin", nil).want(200)); none.Items == nil || len(none.Items) != 0 {
+	if none := edgetest.Into[edge.List[source.Hit]](r.do("GET", at+"?q=penguin", nil).Want(200)); none.Items == nil || len(none.Items) != 0 {
 		t.Errorf("%+v", none)
 	}
-	r.do("GET", at, nil).want(422)
-	r.do("GET", at+"?q=", nil).want(422)
+	r.do("GET", at, nil).Want(422)
+	r.do("GET", at+"?q=", nil).Want(422)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/access"
+	"lectern.dev/lectern/internal/access/accesstest"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
@@ -36,48 +37,18 @@ func TestAStreamEndsWithItsReader(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	job := r.one()["job"]
-	tokens, err := access.NewTokens(access.Cookies{Keys: []string{"a key of the cookies, 32 bytes at least"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hasher, err := account.NewHasher(account.HashOptions{Cost: account.HashCost{MemoryKiB: 8, Iterations: 1, Lanes: 1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate := access.New(pgtest.As(t, r.db, postgres.Tenant), tokens, hasher)
-	strict, careless := r.admitting(gate, true), r.admitting(gate, false)
+	gate := accesstest.New(t, r.db, pgtest.As(t, r.db, postgres.Tenant))
+	strict, careless := r.admitting(gate.Gate, true), r.admitting(gate.Gate, false)
 	exec := func(sql string) {
 		t.Helper()
 		if _, err := r.db.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	person := func(user string) string {
-		t.Helper()
-		if _, err := r.db.Exec(t.Context(), `INSERT INTO users (user_id, organization_id, name, role) VALUES ($1, 'org_local', 'P', 'author')`, user); err != nil {
-			t.Fatal(err)
-		}
-		secret, err := account.Begin(t.Context(), r.db, user, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, err := tokens.NewToken(secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return "Bearer " + token
-	}
-	c := account.NewCredential{AuthID: "cred_1", Label: "x", Scopes: []string{account.ReadCourses}}
-	secret, err := c.SetSecret(t.Context(), hasher, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Insert(t.Context(), r.db, account.Local.Organization, account.Local.User); err != nil {
-		t.Fatal(err)
-	}
+	person := func(user string) string { return gate.Person(user, account.Author) }
 	readers := map[string]string{
 		"signed out": person("user_out"), "deleted": person("user_deleted"), "demoted": person("user_demoted"), "over": person("user_over"),
-		"revoked": "Bearer cred_1." + string(secret), "": person("user_stays"),
+		"revoked": "Bearer " + gate.Program("org_local", "cred_1", account.ReadCourses), "": person("user_stays"),
 	}
 	watched, unwatched := map[string]<-chan event{}, map[string]<-chan event{}
 	for why, token := range readers {
@@ -108,7 +79,7 @@ func TestAStreamEndsWithItsReader(t *testing.T) {
 			t.Errorf("%s: asked again it answers %d", why, a.Code)
 		}
 	}
-	r.do("DELETE", "/v1/jobs/"+job, nil).want(200)
+	r.do("DELETE", "/v1/jobs/"+job, nil).Want(200)
 	for why := range readers {
 		if e := next(t, unwatched[why]); e.name != "failed" {
 			t.Errorf("%s: a gate that watches nobody shows %+v", why, e)

@@ -93,7 +93,7 @@ func TestOthersFindNothing(t *testing.T) {
 	if after := r.everything(); after != before {
 		t.Errorf("something changed:\n%s\n%s", before, after)
 	}
-	if courses := into[edge.List[any]](r.do("GET", "/v1/courses", nil, "Authorization", "org_other")); len(courses.Items) != 0 {
+	if courses := edgetest.Into[edge.List[any]](r.do("GET", "/v1/courses", nil, "Authorization", "org_other")); len(courses.Items) != 0 {
 		t.Error("a stranger lists courses")
 	}
 }
@@ -106,7 +106,7 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Gate: gate{}, StartRender: film.StartRender, StartRenders: film.StartRenders}
+	d := Deps{DB: db, Bucket: new(blob.Memory), Board: new(live.Memory), Gate: gate, StartRender: film.StartRender, StartRenders: film.StartRenders}
 	d.Runner = &job.Runner{DB: db, Queue: new(queue.Memory), Board: d.Board}
 	r := &rig{t: t, api: newAPI(d), Handler: New(d)}
 	for _, o := range edgetest.Operations(r.api.OpenAPI()) {

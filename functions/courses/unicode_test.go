@@ -124,21 +124,21 @@ func TestEveryTextIsKeptExactlyOrRefused(t *testing.T) {
 					}
 					switch {
 					case o.OperationID == "start-generation":
-						ids["job"] = into[struct{ Job struct{ ID string } }](a).Job.ID
+						ids["job"] = edgetest.Into[struct{ Job struct{ ID string } }](a).Job.ID
 						continue // what it was given is for the agents
 					case o.OperationID == "add-source" && place == 0:
 						continue // a content type is only a hint
 					case o.OperationID == "add-source":
 						want += ".md"
 					}
-					if !holds(into[any](a), want) {
+					if !holds(edgetest.Into[any](a), want) {
 						t.Errorf("%s, %s at %d: sent %q, got %.2000s", o.OperationID, name, place, want, a.Body)
 					}
 				case name == "plain":
 					t.Errorf("%s at %d: plain text is refused, so nothing is tried: %s", o.OperationID, place, a.Body)
 				case a.Code == 400 || a.Code == 422 || a.Code == 413:
 					refused++
-					if p := into[edge.Problem](a); p.Detail == "" || !utf8.ValidString(a.Body.String()) {
+					if p := edgetest.Into[edge.Problem](a); p.Detail == "" || !utf8.ValidString(a.Body.String()) {
 						t.Errorf("%s, %s: %s", o.OperationID, name, a.Body)
 					}
 				default:

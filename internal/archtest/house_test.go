@@ -49,7 +49,8 @@ var house = map[string]room{
 	"migrations/cmd/migrate":    {may: []string{"internal/fault", "internal/edge", "internal/postgres", "internal/account", "migrations", "internal/gcp/cloudsql", "internal/gcp/secretmanager"}},
 
 	// The gate: between the edge and who may pass.
-	"internal/access": {may: []string{"internal/fault", "internal/postgres", "internal/account", "internal/edge"}},
+	"internal/access":            {may: []string{"internal/fault", "internal/postgres", "internal/account", "internal/edge"}},
+	"internal/access/accesstest": {may: []string{"internal/fault", "internal/postgres", "internal/account", "internal/edge", "internal/access"}},
 
 	// What functions that write share.
 	"internal/idempotency": {may: []string{"internal/fault", "internal/postgres", "internal/account"}},
