@@ -87,6 +87,34 @@ func TestStreamsAreBounded(t *testing.T) {
 	})
 }
 
+// Who has as many sessions as they may have is told what to do, and can do it; a fork is
+// one of them, and the same request sent again is not.
+func TestSessionsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(d *Deps) { d.Limits = Limits{SessionsPerUser: 2, SessionsPerOrganization: 3} })
+	refused := func(a edgetest.Answer, words string) {
+		t.Helper()
+		if p := edgetest.Into[edge.Problem](a.Want(429)); !strings.Contains(p.Detail, words) {
+			t.Errorf("%+v", p)
+		}
+	}
+	begin := func(as string, headers ...string) edgetest.Answer {
+		return r.do("POST", "/v1/chat/sessions", map[string]any{}, append(headers, "Authorization", as)...)
+	}
+	ses := r.session()
+	r.send(ses, map[string]any{"content": "When?"})
+	begin("", "Idempotency-Key", "one").Want(201)
+	begin("", "Idempotency-Key", "one").Want(201)
+	refused(begin(""), "You have 2 conversations")
+	at := "/v1/chat/sessions/" + ses + "/checkpoints"
+	refused(r.do("POST", at+"/"+edgetest.Into[edge.List[conversation.Checkpoint]](r.do("GET", at, nil).Want(200)).Items[0].ID+"/forks", nil), "Delete one")
+	begin("program").Want(201)
+	refused(begin("program"), "Your organization has 3 conversations")
+	begin("stranger").Want(201)
+	r.do("DELETE", "/v1/chat/sessions/"+ses, nil).Want(204)
+	begin("").Want(201)
+}
+
 // Who is refused begins nothing.
 func TestARefusalBeginsNothing(t *testing.T) {
 	t.Parallel()
