@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/tmaxmax/go-sse"
 
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
@@ -264,13 +265,16 @@ func TestStreamsHoldNoConnections(t *testing.T) {
 // What the budget does not hold is refused in its own words before anything begins.
 func TestASpentBudget(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(d *Deps) {
-		d.Afford = func(context.Context, postgres.Querier, string) error {
-			return fault.New(fault.PaymentRequired, "This month's budget is spent.")
-		}
-	})
+	r := newRig(t)
+	prices, err := budget.LoadPrices(`{"fake": {"kind": "tokens", "input": 1, "output": 1}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := r.deps
+	d.Ledger = &budget.Ledger{DB: d.DB, Prices: prices}
+	r.serve(d)
 	a := r.do("POST", "/v1/chat/sessions/"+r.session()+"/messages", map[string]any{"content": "When?"}).Want(402)
-	if p := edgetest.Into[edge.Problem](a); p.Detail != "This month's budget is spent." || r.model.asked != 0 {
+	if p := edgetest.Into[edge.Problem](a); !strings.HasPrefix(p.Detail, "This month's budget of $0.00 does not hold this any more.") || r.model.asked != 0 {
 		t.Errorf("%+v after %d calls", p, r.model.asked)
 	}
 }
