@@ -49,6 +49,19 @@ func run(ctx context.Context, build Build) error {
 	return Serve(ctx, listener, handler)
 }
 
+// sendBuffer is what the system keeps of an answer for a client that does not take it,
+// in bytes: it makes up to 4 MB of it by itself, a thousand times for a thousand slow
+// readers. The system doubles it, for what it needs beside the bytes.
+const sendBuffer = 32 << 10
+
+// bound bounds what is kept for a connection.
+func bound(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = c.SetWriteBuffer(sendBuffer) // a connection that is gone is found so soon enough
+	}
+	return ctx
+}
+
 // Serve answers on the listener until ctx ends, then drains: it accepts nothing
 // new, closes Draining, waits at most 8 s for requests in flight and for the
 // handler's Drain (see Options), and cancels what is left. HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to
@@ -69,6 +82,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		ConnContext:       bound,
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
