@@ -73,7 +73,9 @@ func (m *making) over(ctx context.Context, err error, spent *budget.Spent) {
 	}
 	stored, kept := m.end(ctx, err)
 	m.t.over(m.turn.name(), stored)
-	m.live.End()
+	if stored != nil || !errors.Is(kept, relay.ErrHandedOver) {
+		m.live.End() // what is handed over the relay ends, when all that was said is in the log
+	}
 	m.beSure()
 	m.report(ctx, cmp.Or(kept, err), stored, spent.Micros())
 	if stored != nil {

@@ -1,12 +1,14 @@
 package conversation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"time"
 
 	"lectern.dev/lectern/internal/conversation/relay"
+	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 )
@@ -21,8 +23,8 @@ const (
 // when that is not this process's to say any more, or the database stayed away; then
 // the answer ends with what the log has of it.
 func (m *making) end(ctx context.Context, err error) (*Message, error) {
-	if lost(ctx) || errors.Is(err, relay.ErrLost) || errors.Is(err, relay.ErrHandedOver) {
-		return nil, context.Cause(ctx)
+	if elsewhere(ctx, err) {
+		return nil, cmp.Or(context.Cause(ctx), err)
 	}
 	o := &m.outcome
 	o.Content, o.Citations, o.TTFB = m.said.String(), m.scan.citations, m.ttfb
@@ -44,11 +46,16 @@ func (m *making) end(ctx context.Context, err error) (*Message, error) {
 	defer cancel()
 	var stored Message
 	var kept error
-	if o.Events, kept = m.live.Flush(ctx); kept == nil {
+	o.Events, kept = m.live.Flush(ctx)
+	if kept == nil || errors.Is(kept, relay.ErrHandedOver) { // its row says whether it is ours still
+		crash.Point("turn.before-end")
 		kept = m.t.persist(ctx, func(ctx context.Context) (err error) {
 			stored, err = finish(ctx, m.t.p.DB, m.turn, *o)
 			return err
 		})
+	}
+	if kept == nil {
+		crash.Point("turn.ended")
 	}
 	if kept != nil {
 		if !errors.Is(kept, relay.ErrLost) && !errors.Is(kept, relay.ErrHandedOver) {
@@ -57,6 +64,19 @@ func (m *making) end(ctx context.Context, err error) (*Message, error) {
 		return nil, kept
 	}
 	return &stored, nil
+}
+
+// elsewhere tells whether somebody else says how the answer goes on. One that was done, or
+// stopped by a person, before this process handed it over ends here yet.
+func elsewhere(ctx context.Context, err error) bool {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, relay.ErrLost) || errors.Is(err, relay.ErrLost):
+		return true
+	case errors.Is(cause, relay.ErrStopped) || err == nil:
+		return false
+	}
+	return errors.Is(cause, relay.ErrHandedOver) || errors.Is(err, relay.ErrHandedOver)
 }
 
 // problemOf tells a reader why an answer is not whole.

@@ -7,6 +7,7 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation/relay"
+	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
@@ -34,6 +35,7 @@ func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, i
 	if err != nil || turn.Again {
 		return turn, err
 	}
+	crash.Point("turn.opened")
 	m := &making{turn: turn, began: began, sure: make(chan struct{})}
 	t.begin(ctx, m)
 	if t.p.Ledger == nil {
