@@ -141,10 +141,7 @@ func (f *form) refuse(w http.ResponseWriter, r *http.Request, err error) (status
 	case len(elsewhere) > 0:
 		f.Problem = strings.Join(elsewhere, " ")
 	}
-	if wait := retryAfter(err); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		f.Wait = "You can try again in " + lasting(wait) + "."
-	}
+	f.Wait = tellWait(w, err)
 	return p.Status, nil
 }
 
@@ -169,6 +166,17 @@ func sentence(s string) string {
 		s += "."
 	}
 	return s
+}
+
+// tellWait tells a client when to try again, and gives the words for people; "" when
+// the API does not ask to wait.
+func tellWait(w http.ResponseWriter, err error) string {
+	wait := retryAfter(err)
+	if wait <= 0 {
+		return ""
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	return "You can try again in " + lasting(wait) + "."
 }
 
 // retryAfter gives how long the API asks to wait; 0 when it does not say.

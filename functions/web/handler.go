@@ -41,12 +41,12 @@ func New(d Deps) http.Handler {
 	if d.Transport == nil {
 		d.Transport = transport()
 	}
-	files := newAssets()
+	files := readAssets()
 	s := &site{
 		deps:   d,
 		client: &http.Client{Transport: d.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		assets: files,
-		pages:  parsePages(files),
+		pages:  parsePages(),
 	}
 	mux := http.NewServeMux()
 	s.routeDoor(mux)
@@ -98,32 +98,26 @@ func (s *site) routePages(mux *http.ServeMux) {
 
 // routeForms are what the members' pages send.
 func (s *site) routeForms(mux *http.ServeMux) {
-	for path, do := range map[string]func(*http.Request) (string, error){
-		"/courses/{course}/generations":                 s.generate,
-		"/courses/{course}/renders":                     s.renderCourse,
-		"/lessons/{lesson}/renders":                     s.renderLesson,
-		"/jobs/{job}/cancel":                            s.cancelJob,
-		"/jobs/{job}/resume":                            s.resumeJob,
-		"/account/sign-ins/{sign_in}/end":               s.endSignIn,
-		"/organization/members/{user}/remove":           s.removeMember,
-		"/organization/members/{user}/role":             s.changeRole,
-		"/organization/invitations/{invitation}/revoke": s.revokeInvitation,
-		"/organization/credentials/{credential}/revoke": s.revokeCredential,
-	} {
-		mux.Handle("POST "+path, s.members(s.act(do)))
-	}
-	for path, do := range map[string]handler{
-		"/courses":                             s.createCourse,
-		"/account/name":                        s.rename,
-		"/account/address":                     s.takeAddress,
-		"/account/password":                    s.changePassword,
-		"/account/sign-out-everywhere":         s.signOutEverywhere,
-		"/organization/members":                s.invite,
-		"/organization/credentials":            s.createCredential,
-		"/organizations/{organization}/budget": s.setBudget,
-	} {
-		mux.Handle("POST "+path, s.members(s.answers(do)))
-	}
+	s.takes(mux, map[string]http.Handler{
+		"/courses":                                      s.answers(s.createCourse),
+		"/courses/{course}/generations":                 s.act(s.generate),
+		"/courses/{course}/renders":                     s.act(s.renderCourse),
+		"/lessons/{lesson}/renders":                     s.act(s.renderLesson),
+		"/jobs/{job}/cancel":                            s.act(s.cancelJob),
+		"/jobs/{job}/resume":                            s.act(s.resumeJob),
+		"/account/name":                                 s.answers(s.rename),
+		"/account/address":                              s.answers(s.takeAddress),
+		"/account/password":                             s.answers(s.changePassword),
+		"/account/sign-out-everywhere":                  s.answers(s.signOutEverywhere),
+		"/account/sign-ins/{sign_in}/end":               s.act(s.endSignIn),
+		"/organization/members":                         s.answers(s.invite),
+		"/organization/members/{user}/remove":           s.act(s.removeMember),
+		"/organization/members/{user}/role":             s.act(s.changeRole),
+		"/organization/invitations/{invitation}/revoke": s.act(s.revokeInvitation),
+		"/organization/credentials":                     s.answers(s.createCredential),
+		"/organization/credentials/{credential}/revoke": s.act(s.revokeCredential),
+		"/organizations/{organization}/budget":          s.answers(s.setBudget),
+	})
 }
 
 // routeTutor are the tutor's pages, and what they send.
@@ -133,16 +127,21 @@ func (s *site) routeTutor(mux *http.ServeMux) {
 	mux.Handle("GET /tutor/{session}/thread", s.members(s.page(s.showThread)))
 	mux.Handle("GET /courses/{course}/tutor", s.members(s.page(s.showTutor)))
 	mux.Handle("GET /courses/{course}/tutor/panel", s.members(s.page(s.showPanel)))
-	mux.Handle("POST /courses/{course}/tutor", s.members(s.answers(s.beginTalk)))
-	mux.Handle("POST /tutor/{session}", s.members(s.answers(s.send)))
-	for path, do := range map[string]func(*http.Request) (string, error){
-		"/tutor/{session}/stop":           s.stopAnswer,
-		"/tutor/{session}/title":          s.renameTalk,
-		"/tutor/{session}/delete":         s.deleteTalk,
-		"/tutor/memories/{memory}/forget": s.forget,
-		"/tutor/memories/forget":          s.forgetAll,
-	} {
-		mux.Handle("POST "+path, s.members(s.act(do)))
+	s.takes(mux, map[string]http.Handler{
+		"/courses/{course}/tutor":         s.answers(s.beginTalk),
+		"/tutor/{session}":                s.answers(s.send),
+		"/tutor/{session}/stop":           s.act(s.stopAnswer),
+		"/tutor/{session}/title":          s.act(s.renameTalk),
+		"/tutor/{session}/delete":         s.act(s.deleteTalk),
+		"/tutor/memories/{memory}/forget": s.act(s.forget),
+		"/tutor/memories/forget":          s.act(s.forgetAll),
+	})
+}
+
+// takes serves forms, by their paths, that members alone may send.
+func (s *site) takes(mux *http.ServeMux, forms map[string]http.Handler) {
+	for path, form := range forms {
+		mux.Handle("POST "+path, s.members(form))
 	}
 }
 

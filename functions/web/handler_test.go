@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,7 +239,16 @@ func TestStaticFilesAreKeptForEver(t *testing.T) {
 	links := regexp.MustCompile(`/static/[^"]+`).FindAllString(page, -1)
 	_, sheet := fetch(t, "GET", site+regexp.MustCompile(`/static/app[^"]+`).FindString(page), nil)
 	links = append(links, regexp.MustCompile(`/static/[^"]+`).FindAllString(sheet, -1)...)
-	if len(links) < 12 {
+	for i := 0; i < len(links); i++ { // scripts, and the modules that they import
+		if _, file := fetch(t, "GET", site+links[i], nil); strings.HasSuffix(links[i], ".js") {
+			for _, found := range regexp.MustCompile(`from "([^"]+)"`).FindAllStringSubmatch(file, -1) {
+				if !slices.Contains(links, found[1]) {
+					links = append(links, found[1])
+				}
+			}
+		}
+	}
+	if len(links) < 24 {
 		t.Fatalf("only %d files: %v", len(links), links)
 	}
 	for _, link := range links {

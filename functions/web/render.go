@@ -7,9 +7,8 @@ import (
 	"encoding/json"
 	"html/template"
 	"maps"
-	"math"
 	"net/http"
-	"strconv"
+	"sync"
 
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
@@ -21,8 +20,9 @@ var templateFiles embed.FS
 // pages are the templates by page: "course" is templates/course.html inside the layout.
 type pages map[string]*template.Template
 
-func parsePages(files *assets) pages {
-	functions := template.FuncMap{"asset": files.url, "formKey": rand.Text}
+// parsePages reads the templates, once for all sites of a process.
+var parsePages = sync.OnceValue(func() pages {
+	functions := template.FuncMap{"asset": readAssets().url, "formKey": rand.Text}
 	maps.Copy(functions, words)
 	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/form.html", "templates/conversation.html"))
 	p := pages{}
@@ -32,7 +32,7 @@ func parsePages(files *assets) pages {
 	// A part of a page, without what stands around it.
 	p["panel"] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/panel.html")).Lookup("panel.html")
 	return p
-}
+})
 
 // handler answers, or gives the error that a page then tells.
 type handler func(w http.ResponseWriter, r *http.Request) error
@@ -84,10 +84,7 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.RequestID = edge.RequestID(r.Context())
 	}
 	maps.Copy(w.Header(), p.GetHeaders())
-	if wait := retryAfter(err); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		p.Wait = "You can try again in " + lasting(wait) + "."
-	}
+	p.Wait = tellWait(w, err)
 	if fault.Is(err, fault.Unauthenticated) {
 		err = s.turnAway(w, r)
 	} else {

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -42,45 +43,39 @@ type asset struct {
 	gzipped func() []byte // nil when it would not help
 }
 
-// newAssets reads the embedded files, those that name others last: style sheets name
-// fonts as url("inter.woff2"), scripts name modules as "./prose.js", and both get the
-// hashed name. Modules are read in the order of inside.
-func newAssets() *assets {
+// readAssets reads the embedded files, once for all sites of a process.
+var readAssets = sync.OnceValue(func() *assets {
 	a := &assets{byName: map[string]*asset{}, byPath: map[string]*asset{}}
 	entries, err := fs.ReadDir(staticFiles, "static")
 	if err != nil {
 		panic(err) // embedded: it cannot be missing
 	}
-	for _, name := range inside {
-		a.add(name)
-	}
-	for _, naming := range []bool{false, true} {
-		for _, e := range entries {
-			ext := path.Ext(e.Name())
-			if !slices.Contains(inside, e.Name()) && (ext == ".css" || ext == ".js") == naming {
-				a.add(e.Name())
-			}
-		}
+	for _, e := range entries {
+		a.add(e.Name())
 	}
 	return a
-}
+})
 
-// inside are the modules that others import, each after those that it imports.
-var inside = []string{"stream.js", "prose.js", "quotes.js"}
+// naming is where a file names another: style sheets name fonts as url("inter.woff2"),
+// scripts name modules as from "./prose.js".
+var naming = regexp.MustCompile(`(url\("|from ")(?:\./)?([\w.-]+)"`)
 
-func (a *assets) add(name string) {
+// add reads a file after those that it names, whose hashed paths it gets; none names
+// one that names it.
+func (a *assets) add(name string) *asset {
+	if f := a.byName[name]; f != nil {
+		return f
+	}
 	content, err := staticFiles.ReadFile("static/" + name)
 	if err != nil {
-		panic(err) // it was listed
+		panic(err) // it was listed, or is missing where a file names it
 	}
 	ext := path.Ext(name)
-	for other, f := range a.byName {
-		switch ext {
-		case ".css":
-			content = bytes.ReplaceAll(content, []byte(`url("`+other+`")`), []byte(`url("`+f.path+`")`))
-		case ".js":
-			content = bytes.ReplaceAll(content, []byte(`from "./`+other+`"`), []byte(`from "`+f.path+`"`))
-		}
+	if ext == ".css" || ext == ".js" {
+		content = naming.ReplaceAllFunc(content, func(found []byte) []byte {
+			parts := naming.FindSubmatch(found)
+			return slices.Concat(parts[1], []byte(a.add(string(parts[2])).path), []byte(`"`))
+		})
 	}
 	sum := sha256.Sum256(content)
 	hash := hex.EncodeToString(sum[:6])
@@ -94,6 +89,7 @@ func (a *assets) add(name string) {
 		f.gzipped = sync.OnceValue(func() []byte { return compress(content) })
 	}
 	a.byName[name], a.byPath[f.path] = f, f
+	return f
 }
 
 // url gives the address of a file, for templates; a name that does not exist is a

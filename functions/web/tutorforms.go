@@ -1,10 +1,8 @@
 package web
 
 import (
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"lectern.dev/lectern/internal/edge"
@@ -81,10 +79,7 @@ func (s *site) refuseQuestion(w http.ResponseWriter, r *http.Request, err error,
 	edge.Failed(r.Context(), err)
 	p := edge.ProblemOf(r.Context(), err)
 	view.Problem, view.Draft = p.Detail, r.PostFormValue("question")
-	if wait := retryAfter(err); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		view.Wait = "You can try again in " + lasting(wait) + "."
-	}
+	view.Wait = tellWait(w, err)
 	return s.render(w, r, p.Status, "tutor", view)
 }
 

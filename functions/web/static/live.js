@@ -2,6 +2,8 @@
 // when one changes its state, the parts of the page marked data-live are fetched
 // anew, so that what is shown is always what the server says.
 
+import { announce } from "./announce.js";
+
 const maxStreams = 3;      // browsers allow six connections to a host over HTTP/1, for all tabs together
 const pollEvery = 4000;    // ms, for the jobs beyond that, or where a stream is refused
 const refreshEvery = 3000; // ms at least between refreshes that progress asks for
@@ -102,10 +104,6 @@ function finish(job) {
   const title = cards().find((card) => card.dataset.job === job.id)?.querySelector("h3")?.textContent ?? "The work";
   announce(`${title}: ${{ succeeded: "done", canceled: "canceled" }[job.state] ?? "failed"}.`);
   refresh();
-}
-
-function announce(text) {
-  document.querySelector("[data-announce]").textContent = text;
 }
 
 // refresh fetches the page and takes its live parts over; one at a time, and once
