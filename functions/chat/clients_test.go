@@ -143,7 +143,7 @@ func newEndpoint(t *testing.T) endpoint {
 	e.key, e.reader, e.poor = gate.Program("org_local", "", account.Chat), gate.Program("org_local", "", account.ReadCourses), gate.Program("org_poor", "", account.Chat)
 	handler := New(Deps{
 		DB: tenants, System: pgtest.As(t, db, postgres.System), Gate: gate,
-		Model:  &moody{Streamer: budget.Streamer{Streamer: openai.Model{Server: server}, Ledger: ledger}},
+		Model:  &moody{Streamer: &budget.Streamer{Streamer: openai.Model{Server: server}, Ledger: ledger}},
 		Limits: Limits{RequestsPerMinutePerOrganization: 100_000, TokensPerDayPerOrganization: 1_000_000_000, AnswersPerOrganization: 100},
 	})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(commented{w}, r) }))

@@ -17,8 +17,8 @@ import (
 func nothingBeside(*pgx.Batch) {}
 
 // priced is a model that tells what is reserved while it is asked.
-func (h *house) priced(t *testing.T, during *string) budget.Streamer {
-	return budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
+func (h *house) priced(t *testing.T, during *string) *budget.Streamer {
+	return &budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
 		*during = h.sums(t)
 		return llm.Response{Text: "ok", Usage: llm.Usage{Input: 7, Output: 3}}, nil
 	}}}}
@@ -121,7 +121,7 @@ func TestTakenOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if err := stream(ctx, budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
+			if err := stream(ctx, &budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
 				return llm.Response{Text: "ok", Usage: llm.Usage{Input: 7, Output: 3}}, nil
 			}}}}, ask("Hello", 20)); err != nil {
 				t.Error(err)

@@ -73,7 +73,7 @@ func BenchmarkReserveSettle(b *testing.B) {
 func BenchmarkStream(b *testing.B) {
 	h, statements := counted(b)
 	ctx := account.With(b.Context(), account.Local)
-	m := budget.Streamer{Ledger: h.Ledger, Streamer: &llm.Fake{Answer: func(llm.Request) (llm.Response, error) {
+	m := &budget.Streamer{Ledger: h.Ledger, Streamer: &llm.Fake{Answer: func(llm.Request) (llm.Response, error) {
 		return llm.Response{Text: strings.Repeat("word ", 200)}, nil
 	}}}
 	for b.Loop() {

@@ -54,7 +54,7 @@ func work(url string) error {
 	if err != nil {
 		return err
 	}
-	model := budget.Streamer{
+	model := &budget.Streamer{
 		Ledger: &budget.Ledger{DB: db, Prices: prices, Defaults: budget.Limits{Soft: hardLimit, Hard: hardLimit}},
 		Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
 			_, err := db.Exec(ctx, `INSERT INTO served (micros) VALUES ($1)`, costOfACall)

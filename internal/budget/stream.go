@@ -19,11 +19,11 @@ func NewStreamer(model llm.Streamer, ledger *Ledger) (llm.Streamer, error) {
 	if _, err := ledger.Prices.Of(Tokens, model.Name()); err != nil {
 		return nil, err
 	}
-	return Streamer{Streamer: model, Ledger: ledger}, nil
+	return &Streamer{Streamer: model, Ledger: ledger}, nil
 }
 
 // Complete implements llm.Model.
-func (s Streamer) Complete(ctx context.Context, req llm.Request) (llm.Response, error) {
+func (s *Streamer) Complete(ctx context.Context, req llm.Request) (llm.Response, error) {
 	return Model{s.Streamer, s.Ledger}.Complete(ctx, req)
 }
 
@@ -34,7 +34,7 @@ const underWay = 64
 // Stream implements llm.Streamer. An answer that breaks off, is stopped or has lost a
 // race is settled too, by what came of it and what may have been under way: it ends
 // as soon as the model's own Stream returns.
-func (s Streamer) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece) error) (resp llm.Response, err error) {
+func (s *Streamer) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece) error) (resp llm.Response, err error) {
 	r, req, err := s.Ledger.reserveCall(ctx, s.Name(), req)
 	if err != nil {
 		return llm.Response{}, llm.NotAsked(err)

@@ -64,7 +64,7 @@ func TestIsAStreamer(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1_000_000)
 	fake := func() llm.Streamer {
-		return budget.Streamer{Ledger: h.Ledger, Streamer: &llm.Fake{Answer: func(llm.Request) (llm.Response, error) { return llm.Response{Text: "one two three"}, nil }}}
+		return &budget.Streamer{Ledger: h.Ledger, Streamer: &llm.Fake{Answer: func(llm.Request) (llm.Response, error) { return llm.Response{Text: "one two three"}, nil }}}
 	}
 	llmtest.RunStream(t, paid{fake()}, ask("Hello", 10))
 	t.Run("with a backup", func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestWhatAStreamCosts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, 1_000_000)
-			m := budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) { return c.reply, c.err }}}}
+			m := &budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) { return c.reply, c.err }}}}
 			ctx, spent := budget.Counting(pays(t, "job_1"))
 			if err := stream(ctx, m, ask(question, 200)); !errors.Is(err, c.err) {
 				t.Error(err)
@@ -136,7 +136,7 @@ func TestWhatAStreamCosts(t *testing.T) {
 func TestPiecesCount(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1_000_000)
-	m := budget.Streamer{Ledger: h.Ledger, Streamer: forgetful{}}
+	m := &budget.Streamer{Ledger: h.Ledger, Streamer: forgetful{}}
 	if err := stream(pays(t, ""), m, ask("12345678", 1000)); !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
 	}
@@ -156,7 +156,7 @@ func (forgetful) Stream(_ context.Context, _ llm.Request, emit func(llm.Piece) e
 func TestAStreamThatPanics(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1_000_000)
-	m := budget.Streamer{Ledger: h.Ledger, Streamer: &llm.Fake{}}
+	m := &budget.Streamer{Ledger: h.Ledger, Streamer: &llm.Fake{}}
 	func() {
 		defer func() {
 			if recover() == nil {
@@ -179,7 +179,7 @@ func TestManyStreamsOnAnAlmostEmptyBudget(t *testing.T) {
 	h := newHouse(t, hard)
 	var made, asked atomic.Int64
 	model := func() llm.Streamer {
-		return budget.Streamer{Ledger: h.Ledger, Streamer: metered{&made, &asked}}
+		return &budget.Streamer{Ledger: h.Ledger, Streamer: metered{&made, &asked}}
 	}
 	m := backup.New(model(), model(), backup.Options{FirstToken: 4 * time.Millisecond, Soonest: time.Millisecond, Rest: time.Millisecond})
 	var wg sync.WaitGroup
@@ -270,7 +270,7 @@ func TestALoserIsPaidFor(t *testing.T) {
 		<-asked
 		return llm.Response{Text: "ok"}, nil
 	}}
-	m := backup.New(budget.Streamer{Streamer: silent, Ledger: h.Ledger}, budget.Streamer{Streamer: second, Ledger: h.Ledger}, backup.Options{FirstToken: time.Millisecond})
+	m := backup.New(&budget.Streamer{Streamer: silent, Ledger: h.Ledger}, &budget.Streamer{Streamer: second, Ledger: h.Ledger}, backup.Options{FirstToken: time.Millisecond})
 	ctx, spent := budget.Counting(pays(t, "ses_1"))
 	resp, err := m.Stream(ctx, ask("12345678", 1000), func(llm.Piece) error { return nil })
 	if err != nil || !resp.Tries.Hedged || !resp.Tries.Backup {
@@ -289,7 +289,7 @@ func TestSessionsAreNotCapped(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1_000_000)
 	h.CallsPerJob = 3
-	m := budget.Streamer{Streamer: &llm.Fake{}, Ledger: h.Ledger}
+	m := &budget.Streamer{Streamer: &llm.Fake{}, Ledger: h.Ledger}
 	session := budget.With(t.Context(), budget.Payer{Organization: organization, Subject: "ses_1", Uncapped: true})
 	for range 5 {
 		if err := stream(session, m, ask("Hello", 10)); err != nil {
@@ -339,7 +339,7 @@ func TestEverythingThatIsSentIsReserved(t *testing.T) {
 	const size = 1000
 	long := strings.Repeat("\u0300", size/2)
 	reserved := func(req llm.Request) (most int64) {
-		m := budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
+		m := &budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
 			month, err := h.Month(pays(t, ""), organization)
 			if err != nil {
 				t.Error(err)
@@ -382,7 +382,7 @@ func TestEverythingThatIsSentIsReserved(t *testing.T) {
 func TestDearFieldsAreRefused(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1_000_000)
-	m := budget.Streamer{Streamer: &llm.Fake{}, Ledger: h.Ledger}
+	m := &budget.Streamer{Streamer: &llm.Fake{}, Ledger: h.Ledger}
 	for field, values := range map[string]map[string]bool{
 		"n": {`1`: true, `5`: false, `null`: true}, "service_tier": {`"default"`: true, `"priority"`: false}, "modalities": {`["text"]`: true, `["audio"]`: false},
 		"max_completion_tokens": {`100000`: false}, "max_tokens": {`100000`: false}, "model": {`"dear"`: false}, "best_of": {`9`: false},

@@ -13,6 +13,7 @@ import (
 
 // answer puts together what a stream brings.
 type answer struct {
+	body    hearing
 	emit    func(llm.Piece) error
 	resp    llm.Response // without its text and the calls' arguments
 	text    strings.Builder

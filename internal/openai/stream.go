@@ -35,10 +35,10 @@ func (m Model) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece)
 	quiet := time.AfterFunc(m.config.Silence, func() { cancel(errSilent) })
 	defer quiet.Stop()
 
-	body, calls, err := try(listening, m.Server, m.opening(req, quiet))
-	a := &answer{emit: emit, resp: llm.Response{Model: m.config.Model, Tries: triesOf(calls)}}
+	a, err := m.begin(listening, req, quiet)
 	if err == nil {
-		err = a.hear(listening, body, quiet, m.config.Silence)
+		a.emit = emit
+		err = a.hear(listening, quiet)
 	} else if context.Cause(listening) != errSilent {
 		return a.response(), err
 	}
@@ -46,6 +46,15 @@ func (m Model) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece)
 		err = llm.Used(m.reason(ctx, listening, err))
 	}
 	return a.response(), err
+}
+
+// begin asks, and returns when the answer begins.
+func (m Model) begin(ctx context.Context, req llm.Request, quiet *time.Timer) (*answer, error) {
+	body, calls, err := try(ctx, m.Server, m.opening(req, quiet))
+	return &answer{
+		body: hearing{body: body, quiet: quiet, silence: m.config.Silence},
+		resp: llm.Response{Model: m.config.Model, Tries: triesOf(calls)},
+	}, err
 }
 
 // opening makes the call that returns when the answer begins.
@@ -92,7 +101,7 @@ func (m Model) reason(ctx, listening context.Context, err error) error {
 
 // hearing reads a body, and lets the timer run while nothing comes.
 type hearing struct {
-	body    io.Reader
+	body    io.ReadCloser
 	quiet   *time.Timer
 	silence time.Duration
 	err     error // that ended it
@@ -109,19 +118,19 @@ func (h *hearing) Read(p []byte) (int, error) {
 }
 
 // hear takes an answer whose first byte is there.
-func (a *answer) hear(ctx context.Context, body io.ReadCloser, quiet *time.Timer, silence time.Duration) error {
-	defer body.Close()
-	if err := a.read(ctx, &hearing{body: body, quiet: quiet, silence: silence}); err != nil {
+func (a *answer) hear(ctx context.Context, quiet *time.Timer) error {
+	defer a.body.body.Close()
+	if err := a.read(ctx); err != nil {
 		return err
 	}
 	quiet.Reset(goodbye)
-	_, _ = io.CopyN(io.Discard, body, 512) // read to its end, the connection can be used again
+	_, _ = io.CopyN(io.Discard, a.body.body, 512) // read to its end, the connection can be used again
 	return nil
 }
 
 // read takes the events of an answer until it is done.
-func (a *answer) read(ctx context.Context, body *hearing) error {
-	in := readEvents(body)
+func (a *answer) read(ctx context.Context) error {
+	in := readEvents(&a.body)
 	for in.next() {
 		if ctx.Err() != nil { // several events may have come at once
 			return ctx.Err()
@@ -139,5 +148,5 @@ func (a *answer) read(ctx context.Context, body *hearing) error {
 			return err
 		}
 	}
-	return cmp.Or(body.err, in.err, errUnfinished())
+	return cmp.Or(a.body.err, in.err, errUnfinished())
 }
