@@ -153,7 +153,7 @@ const Root = "root"
 
 // Turn is a question and the answer that is being made to it.
 type Turn struct {
-	Session          Session
+	Session          Session // without its title
 	Question         Message // what is answered
 	Answer           Message // Streaming, without content
 	Task             Task

@@ -27,6 +27,13 @@ func load(ctx context.Context, q postgres.Querier, p account.Principal, session,
 	return t, nil
 }
 
+// loadFirst reads the turn of the first answer that a question got.
+func loadFirst(ctx context.Context, q postgres.Querier, p account.Principal, session, question string) (t Turn, err error) {
+	b := new(pgx.Batch)
+	t.queue(b, p, session, "", question, "")
+	return t, q.SendBatch(ctx, b).Close()
+}
+
 // queue has a batch read the turn of an answer or, where that is not there, of the
 // first one that a question got; nothing when neither is there.
 func (t *Turn) queue(b *pgx.Batch, p account.Principal, session, answer, question, replay string) {
@@ -38,13 +45,7 @@ func (t *Turn) queue(b *pgx.Batch, p account.Principal, session, answer, questio
 		}
 		return err
 	})
-	b.Queue(selectBranch, p.Organization, p.User, session, answer, question, replay, maxShown, maxShownBytes).Query(func(rows pgx.Rows) error {
-		found, err := scanBranch(rows)
-		if err == nil && len(found.messages) > 0 {
-			t.take(found)
-		}
-		return err
-	})
+	t.queueBranch(b, session, answer, question, replay)
 	b.Queue(`
 		SELECT `+taskColumns+`, coalesce(m.max_tokens, 0), m.manner
 		FROM messages m
@@ -58,6 +59,17 @@ func (t *Turn) queue(b *pgx.Batch, p account.Principal, session, answer, questio
 			return rows.Err()
 		}
 		return rows.Scan(append(t.Task.into(), &t.MaxTokens, &t.Extra)...)
+	})
+}
+
+// queueBranch is the part of queue that reads the messages.
+func (t *Turn) queueBranch(b *pgx.Batch, session, answer, question, replay string) {
+	b.Queue(selectBranch, t.who.Organization, t.who.User, session, answer, question, replay, maxShown, maxShownBytes).Query(func(rows pgx.Rows) error {
+		found, err := scanBranch(rows)
+		if err == nil && len(found.messages) > 0 {
+			t.take(found)
+		}
+		return err
 	})
 }
 

@@ -154,7 +154,7 @@ func (o opened) refusal(in Prompt, limits Limits) error {
 // it, and as many again as one that has used them all up. Own tasks of an organization keep their names, whatever is built in later.
 const beginTurn = `
 	WITH s AS (
-		SELECT session_id, task
+		SELECT session_id, course_id, lesson_id, task
 		FROM sessions
 		WHERE organization_id = $1 AND user_id = $2 AND session_id = $3),
 	known AS (
@@ -199,7 +199,7 @@ const beginTurn = `
 				ORDER BY n.version DESC
 				LIMIT 1)) AS task_id),
 	task AS (
-		SELECT t.task_id
+		SELECT ` + taskColumns + `
 		FROM wanted
 		JOIN tasks t ON t.organization_id = $1 AND t.task_id = wanted.task_id),
 	crowd AS (
@@ -239,9 +239,16 @@ const beginTurn = `
 				coalesce(nullif($16::bigint, 0), (SELECT max_tokens FROM wished)), coalesce($17::json, (SELECT manner FROM wished)))
 		) AS n (place, message_id, parent_id, role, state, content, tokens, producer_id, max_tokens, manner)
 		WHERE (SELECT verdict FROM verdict) = 'opened' AND (n.place = 2 OR $5 <> '')
-		ORDER BY n.place)
-	SELECT (SELECT verdict FROM verdict), coalesce((SELECT message_id FROM running), ''), coalesce((SELECT same FROM known), false),
-		coalesce((SELECT hard_micros FROM purse), 0)`
+		ORDER BY n.place
+		RETURNING role, max_tokens, manner)
+	SELECT v.verdict, coalesce((SELECT message_id FROM running), ''), coalesce((SELECT same FROM known), false), coalesce((SELECT hard_micros FROM purse), 0),
+		coalesce(s.course_id, ''), coalesce(s.lesson_id, ''), coalesce(s.task, ''),
+		coalesce(t.task_id, ''), coalesce(t.task, ''), coalesce(t.version, 0), coalesce(t.built_in, false), coalesce(t.title, ''), coalesce(t.instructions, ''), coalesce(t.created_at, now()),
+		coalesce(a.max_tokens, 0), a.manner
+	FROM verdict v
+	LEFT JOIN s ON true
+	LEFT JOIN task t ON true
+	LEFT JOIN added a ON a.role = 'assistant'`
 
 // openOnce tries to begin a turn. The batch is one transaction: what is refused by an
 // index leaves nothing behind. Those of an organization that has limits come one
@@ -261,6 +268,7 @@ func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, ses
 	if ledger != nil {
 		usual = ledger.Defaults.Hard
 	}
+	turn := Turn{who: p, Session: Session{ID: session, Answering: answer}}
 	b := new(pgx.Batch)
 	// The plans for all values do (see TestTurnsReadByIndex). Left to itself, Postgres
 	// plans a walk anew each time, which takes longer than the walk.
@@ -275,9 +283,14 @@ func openOnce(ctx context.Context, db postgres.Querier, p account.Principal, ses
 	}
 	b.Queue(beginTurn, p.Organization, p.User, session, question, in.Content, in.Parent, in.Task, answer, producer, replay,
 		limits.AnswersPerUser, limits.AnswersPerOrganization, tokens, names, versions, max(in.MaxTokens, 0), in.manner(), usual).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&o.verdict, &o.running, &o.same, &o.hard) })
-	var turn Turn
-	turn.queue(b, p, session, answer, question, replay)
+		QueryRow(func(row pgx.Row) error {
+			into := []any{&o.verdict, &o.running, &o.same, &o.hard, &turn.Session.CourseID, &turn.Session.LessonID, &turn.Session.Task}
+			return row.Scan(append(append(into, turn.Task.into()...), &turn.MaxTokens, &turn.Extra)...)
+		})
+	turn.queueBranch(b, session, answer, "", replay)
 	err := db.SendBatch(ctx, b).Close()
+	if err == nil && o.verdict == "again" && o.same {
+		turn, err = loadFirst(ctx, db, p, session, question)
+	}
 	return o, turn, err
 }

@@ -33,8 +33,8 @@ func TestTurn(t *testing.T) {
 	if diff := cmp.Diff([]string{"What is a tuple?", "A row."}, contents(second.History)); diff != "" || second.Question.Parent != answer.ID || second.ParentCheckpoint != first.checkpoint {
 		t.Errorf("the second turn is %+v: %s", second, diff)
 	}
-	if second.Session.Title != "What is a tuple?" {
-		t.Errorf("the session is called %q", second.Session.Title)
+	if called, err := GetSession(as(t, ann), s.db, ann, session.ID); err != nil || called.Title != "What is a tuple?" || called.Answering != second.Answer.ID {
+		t.Errorf("the session is %+v, %v", called, err)
 	}
 }
 
