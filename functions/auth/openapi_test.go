@@ -1,9 +1,7 @@
 package auth
 
 import (
-	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"lectern.dev/lectern/internal/account"
-	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/edge/edgetest"
 )
 
@@ -24,8 +21,8 @@ func TestWhoIsAsked(t *testing.T) {
 	r := newRig(t)
 	open := []string{"confirm-sign-up", "redeem-reset", "reset-password", "sign-in", "sign-in-by-link", "sign-out", "sign-up"}
 	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
-		if o.Summary == "" || o.Description == "" || o.OperationID == "" {
-			t.Errorf("%s %s has no summary or description", o.Method, o.Path)
+		if lacks := edgetest.Described(o); lacks != "" {
+			t.Error(lacks)
 		}
 		for _, p := range o.Parameters { // of requests only what is the operation's own
 			if strings.EqualFold(p.Name, "cookie") || strings.EqualFold(p.Name, "user-agent") {
@@ -47,10 +44,7 @@ func TestWhoIsAsked(t *testing.T) {
 }
 
 func (r *rig) body(o *huma.Operation) any {
-	if schema := edgetest.BodySchema(o); schema != nil {
-		return edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.Valid(schema)
-	}
-	return nil
+	return edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.ValidBody(o)
 }
 
 // Without its database every operation says so, and that it may come again.
@@ -123,43 +117,8 @@ func TestNoInputIsOurFault(t *testing.T) {
 func throw(rt *rapid.T, b *browser, operations []*huma.Operation, ids map[string]string) string {
 	o := rapid.SampledFrom(operations).Draw(rt, "operation")
 	g := edgetest.Sample{Schemas: b.api.OpenAPI().Components.Schemas, T: rt, Texts: plain}
-	path := g.Path(o, ids)
-	values := url.Values{}
-	var headers []string
-	for _, p := range o.Parameters {
-		if rapid.IntRange(0, 2).Draw(rt, "absent") > 0 {
-			continue
-		}
-		text := rapid.SampledFrom([]string{"", "1", "0", "-1", "1e99", "x", "\x00", "\xff", "*", `"1"`, "99999999999999999999", strings.Repeat("y", 250)}).Draw(rt, p.Name)
-		switch p.In {
-		case "query":
-			values.Set(p.Name, text)
-		case "header":
-			headers = append(headers, p.Name, strings.Map(printable, text))
-		}
-	}
-	body := g.Body(o)
-	a := b.do(o.Method, path+"?"+values.Encode(), body, headers...)
-	if _, declared := o.Responses[strconv.Itoa(a.Code)]; !declared && a.Code != 404 && a.Code != 405 && a.Code != 307 { // a path that is no longer this operation's
-		rt.Fatalf("%s %s with %v %.500v: %d is not declared: %.500s", o.Method, path, headers, body, a.Code, a.Body)
-	}
-	if a.Code >= 500 {
-		rt.Fatalf("%s %s with %v %.2000v: %d %s", o.Method, path, headers, body, a.Code, a.Body)
-	}
-	if a.Code >= 400 {
-		var p edge.Problem
-		if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || p.Detail == "" {
-			rt.Fatalf("%s %s: not a problem: %s", o.Method, path, a.Body)
-		}
-	}
+	a := g.Throw(o, ids, b.do)
 	return o.OperationID + " " + strconv.Itoa(a.Code)[:1]
-}
-
-func printable(c rune) rune {
-	if c < ' ' || c > '~' {
-		return -1
-	}
-	return c
 }
 
 // plain are texts that are right in most fields.

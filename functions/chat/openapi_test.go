@@ -1,9 +1,7 @@
 package chat
 
 import (
-	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,8 +27,8 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 	t.Parallel()
 	once := []string{"send-message", "replay-checkpoint", "stop-answer", "create-completion"} // messages have ids, a replay is another answer each time
 	for _, o := range edgetest.Operations(newServer(Deps{Gate: askers}).api().OpenAPI()) {
-		if o.Summary == "" || o.Description == "" || o.OperationID == "" {
-			t.Errorf("%s %s has no summary or description", o.Method, o.Path)
+		if lacks := edgetest.Described(o); lacks != "" {
+			t.Error(lacks)
 		}
 		need, _ := o.Extensions["x-lectern-policy"].(map[string]string)
 		if need["role"] == "" {
@@ -39,8 +37,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 		if ok := o.Responses["200"]; ok != nil && ok.Content["text/event-stream"] != nil && o.Responses["201"] != nil {
 			t.Errorf("%s streams, and is said to answer 201, too", o.OperationID)
 		}
-		keyed := slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" })
-		if o.Method != "GET" && !keyed && !slices.Contains(once, o.OperationID) {
+		if o.Method != "GET" && !edgetest.Keyed(o) && !slices.Contains(once, o.OperationID) {
 			t.Errorf("%s takes no Idempotency-Key", o.OperationID)
 		}
 	}
@@ -65,18 +62,15 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 			if foreign(o) {
 				continue
 			}
-			var body any
-			if schema := edgetest.BodySchema(o); schema != nil {
-				body = edgetest.Sample{Schemas: s.api().OpenAPI().Components.Schemas}.Valid(schema)
-			}
+			body := edgetest.Sample{Schemas: s.api().OpenAPI().Components.Schemas}.ValidBody(o)
 			if o.OperationID == "send-message" {
 				body = map[string]any{"content": "When?"}
 			}
 			if o.OperationID == "create-task" {
 				body = map[string]any{"task": "socratic", "title": "x", "instructions": "x"}
 			}
-			path := strings.NewReplacer("{session}", "ses_1", "{message}", "msg_1", "{checkpoint}", "ckp_1", "{memory}", "mem_1").Replace(o.Path)
-			a := r.do(o.Method, path+"?"+required(o).Encode(), body)
+			path := edgetest.PathOf(o, map[string]string{"session": "ses_1", "message": "msg_1", "checkpoint": "ckp_1", "memory": "mem_1"})
+			a := r.do(o.Method, path+edgetest.Required(o, "crs_1"), body)
 			if a.Code != 503 || a.Header().Get("Retry-After") == "" {
 				if o.OperationID == "list-tasks" && a.Code == 200 {
 					continue
@@ -85,17 +79,6 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 			}
 		}
 	}
-}
-
-// required are an operation's required query parameters.
-func required(o *huma.Operation) url.Values {
-	q := url.Values{}
-	for _, p := range o.Parameters {
-		if p.In == "query" && p.Required {
-			q.Set(p.Name, "crs_1")
-		}
-	}
-	return q
 }
 
 // Whatever is sent, the answer is one that the document declares, and never our fault.
@@ -112,29 +95,11 @@ func TestNoInputIsOurFault(t *testing.T) {
 			if foreign(o) {
 				continue
 			}
-			g := edgetest.Sample{Schemas: schemas, T: rt, Texts: []string{"Owls", "tutor", "root", "日本語", "a\nb", ids["answer"], ids["message"]}}
-			values := url.Values{}
-			var headers []string
-			for _, p := range o.Parameters {
-				text := rapid.SampledFrom([]string{"", "1", "0", "-1", "1e99", "x", "*", "99999999999999999999", ids["answer"] + ".1", ids["answer"] + ".999", strings.Repeat("y", 250)}).Draw(rt, p.Name)
-				switch p.In {
-				case "query":
-					values.Set(p.Name, text)
-				case "header":
-					headers = append(headers, p.Name, text)
-				}
+			g := edgetest.Sample{
+				Schemas: schemas, T: rt, Texts: []string{"Owls", "tutor", "root", "日本語", "a\nb", ids["answer"], ids["message"]},
+				Parameters: []string{ids["answer"] + ".1", ids["answer"] + ".999"},
 			}
-			path, body := g.Path(o, ids), g.Body(o)
-			a := r.do(o.Method, path+"?"+values.Encode(), body, headers...)
-			if _, declared := o.Responses[strconv.Itoa(a.Code)]; !declared && a.Code != 404 && a.Code != 307 || a.Code >= 500 { // 307: a path that is no longer this operation's
-				rt.Fatalf("%s %s with %v %.500v: %d: %.500s", o.Method, path, headers, body, a.Code, a.Body)
-			}
-			if a.Code >= 400 {
-				var p edge.Problem
-				if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || p.Detail == "" {
-					rt.Fatalf("%s %s: not a problem: %s", o.Method, path, a.Body)
-				}
-			}
+			a := g.Throw(o, ids, r.do)
 			reached[o.OperationID+" "+strconv.Itoa(a.Code)[:1]] = true
 			if o.OperationID == "delete-session" && a.Code == 204 {
 				ids = r.some()
@@ -170,10 +135,7 @@ func TestOthersFindNothing(t *testing.T) {
 		if !strings.Contains(o.Path, "{session}") {
 			continue
 		}
-		path := o.Path
-		for name, id := range ids {
-			path = strings.ReplaceAll(path, "{"+name+"}", id)
-		}
+		path := edgetest.PathOf(o, ids)
 		var body any
 		switch o.OperationID {
 		case "send-message":

@@ -1,9 +1,7 @@
 package courses
 
 import (
-	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +25,10 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
-		if o.Summary == "" || o.Description == "" || o.OperationID == "" {
-			t.Errorf("%s %s has no summary or description", o.Method, o.Path)
+		if lacks := edgetest.Described(o); lacks != "" {
+			t.Error(lacks)
 		}
-		if o.Method != "GET" && !slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" }) &&
+		if o.Method != "GET" && !edgetest.Keyed(o) &&
 			!strings.HasPrefix(o.Path, "/v1/jobs/") { // canceling and resuming are the same, however often
 			t.Errorf("%s takes no Idempotency-Key", o.OperationID)
 		}
@@ -62,20 +60,14 @@ func TestOthersFindNothing(t *testing.T) {
 		if !strings.Contains(o.Path, "{") {
 			continue
 		}
-		path := o.Path
-		for name, id := range ids {
-			path = strings.ReplaceAll(path, "{"+name+"}", id)
-		}
+		path := edgetest.PathOf(o, ids)
 		if strings.Contains(path, "{") {
 			t.Fatalf("%s: no id for the path", o.Path)
 		}
-		var body any
-		if schema := edgetest.BodySchema(o); schema != nil {
-			body = edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.Valid(schema)
-		}
+		body := edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.ValidBody(o)
 		for name, caller := range map[string]string{"stranger": "org_other", "nobody": "nonsense"} {
 			want := map[string]int{"stranger": 404, "nobody": 401}[name]
-			a := r.do(o.Method, path+query(o), body, "Authorization", caller)
+			a := r.do(o.Method, path+edgetest.Required(o, "owl"), body, "Authorization", caller)
 			if a.Code != want {
 				t.Errorf("%s %s as %s: %d, want %d: %s", o.Method, o.Path, name, a.Code, want, a.Body)
 			}
@@ -110,29 +102,12 @@ func TestADeadDatabaseIsTold(t *testing.T) {
 	d.Runner = &job.Runner{DB: db, Queue: new(queue.Memory), Board: d.Board}
 	r := &rig{t: t, api: newAPI(d), Handler: New(d)}
 	for _, o := range edgetest.Operations(r.api.OpenAPI()) {
-		var body any
-		if schema := edgetest.BodySchema(o); schema != nil {
-			body = edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.Valid(schema)
-		}
-		a := r.do(o.Method, o.Path+query(o), body, "Idempotency-Key", "k")
+		body := edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas}.ValidBody(o)
+		a := r.do(o.Method, o.Path+edgetest.Required(o, "owl"), body, "Idempotency-Key", "k")
 		if a.Code != 503 || a.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: %d: %s", o.OperationID, a.Code, a.Body)
 		}
 	}
-}
-
-// query gives an operation its required query parameters.
-func query(o *huma.Operation) string {
-	q := url.Values{}
-	for _, p := range o.Parameters {
-		if p.In == "query" && p.Required {
-			q.Set(p.Name, "owl")
-		}
-	}
-	if len(q) == 0 {
-		return ""
-	}
-	return "?" + q.Encode()
 }
 
 // everything is the state of all tables that requests can change.
@@ -179,40 +154,8 @@ func (r *rig) throw(rt *rapid.T, operations []*huma.Operation, ids map[string]st
 		return "spared", false
 	}
 	g := edgetest.Sample{Schemas: r.api.OpenAPI().Components.Schemas, T: rt, Texts: plain}
-	path := g.Path(o, ids)
-	values := url.Values{}
-	var headers []string
-	for _, p := range o.Parameters {
-		text := rapid.SampledFrom([]string{"", "1", "0", "-1", "1e99", "x", "\x00", "\xff", "*", `"1"`, "99999999999999999999", strings.Repeat("y", 250)}).Draw(rt, p.Name)
-		switch p.In {
-		case "query":
-			values.Set(p.Name, text)
-		case "header":
-			headers = append(headers, p.Name, strings.Map(printable, text))
-		}
-	}
-	body := g.Body(o)
-	a := r.do(o.Method, path+"?"+values.Encode(), body, headers...)
-	if _, declared := o.Responses[strconv.Itoa(a.Code)]; !declared && a.Code != 404 && a.Code != 307 { // a path that is no longer this operation's
-		rt.Fatalf("%s %s with %v %.500v: %d is not declared: %.500s", o.Method, path, headers, body, a.Code, a.Body)
-	}
-	if a.Code >= 500 {
-		rt.Fatalf("%s %s with %v %.2000v: %d %s", o.Method, path, headers, body, a.Code, a.Body)
-	}
-	if a.Code >= 400 {
-		var p edge.Problem
-		if err := json.Unmarshal(a.Body.Bytes(), &p); err != nil || p.Detail == "" {
-			rt.Fatalf("%s %s: not a problem: %s", o.Method, path, a.Body)
-		}
-	}
+	a := g.Throw(o, ids, r.do)
 	return o.OperationID + " " + strconv.Itoa(a.Code)[:1], a.Code == 204
-}
-
-func printable(c rune) rune {
-	if c < ' ' || c > '~' {
-		return -1
-	}
-	return c
 }
 
 // plain are texts that are right in most fields.

@@ -35,12 +35,51 @@ func BodySchema(o *huma.Operation) *huma.Schema {
 	return o.RequestBody.Content["application/json"].Schema
 }
 
+// PathOf fills an operation's path with ids, by the names that paths use.
+func PathOf(o *huma.Operation, ids map[string]string) string {
+	path := o.Path
+	for name, id := range ids {
+		path = strings.ReplaceAll(path, "{"+name+"}", id)
+	}
+	return path
+}
+
+// Described tells what an operation lacks to be understood; "" is nothing.
+func Described(o *huma.Operation) string {
+	if o.Summary == "" || o.Description == "" || o.OperationID == "" {
+		return o.Method + " " + o.Path + " has no name, summary or description"
+	}
+	return ""
+}
+
+// Keyed tells whether an operation takes an Idempotency-Key.
+func Keyed(o *huma.Operation) bool {
+	return slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" })
+}
+
+// Required gives an operation the query parameters that it requires, each with this
+// value: "" or a "?" and the query.
+func Required(o *huma.Operation, value string) string {
+	q := url.Values{}
+	for _, p := range o.Parameters {
+		if p.In == "query" && p.Required {
+			q.Set(p.Name, value)
+		}
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
 // Sample makes JSON values for the schemas of a document: valid ones, or with T any
 // that are mostly of the right form and wrong somewhere.
 type Sample struct {
 	Schemas huma.Registry
 	T       *rapid.T // nil: Valid only
 	Texts   []string // what stands for text that is right
+
+	Parameters []string // what may be right as one, for Throw
 }
 
 // Resolve follows a schema's references.
@@ -103,6 +142,14 @@ var junk = []any{
 	map[string]any{"__proto__": map[string]any{}},
 	[]any{[]any{[]any{[]any{}}}},
 	map[string]any{"id": "crs_1", "organization_id": "org_other"},
+}
+
+// ValidBody gives an operation the smallest body that it takes; nil: none.
+func (g Sample) ValidBody(o *huma.Operation) any {
+	if schema := BodySchema(o); schema != nil {
+		return g.Valid(schema)
+	}
+	return nil
 }
 
 // Value gives a value that is right in most places.
