@@ -39,7 +39,11 @@ func TestMain(m *testing.M) {
 		edge.Main(chat.Build)
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, dir := range scratch {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
 
 // schedules is how many a test runs; LECTERN_SCHEDULES says another number.
@@ -148,8 +152,18 @@ func (i *instance) took(began time.Time) time.Duration {
 // start starts an instance, on another port when somebody took the first meanwhile.
 func (h *house) start() *instance {
 	h.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.run(self)
+}
+
+// run starts a program that is a chat, with further settings.
+func (h *house) run(program string, settings ...string) *instance {
+	h.t.Helper()
 	for range 5 {
-		if i := h.tryStart(); i != nil {
+		if i := h.tryStart(program, settings); i != nil {
 			return i
 		}
 	}
@@ -157,7 +171,7 @@ func (h *house) start() *instance {
 	return nil
 }
 
-func (h *house) tryStart() *instance {
+func (h *house) tryStart(program string, settings []string) *instance {
 	h.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -165,17 +179,14 @@ func (h *house) tryStart() *instance {
 	}
 	addr := listener.Addr().(*net.TCPAddr)
 	_ = listener.Close()
-	self, err := os.Executable()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	i := &instance{cmd: exec.Command(self), url: "http://" + addr.String(), exited: make(chan struct{})}
+	i := &instance{cmd: exec.Command(program), url: "http://" + addr.String(), exited: make(chan struct{})}
 	i.cmd.Env = append(os.Environ(), asChat+"=1", "PORT="+strconv.Itoa(addr.Port),
 		"DATABASE_URL="+h.db.Config().ConnString(), "COOKIE_KEYS=0123456789abcdef0123456789abcdef",
 		"OPENAI_BASE_URL="+h.model.URL+"/v1", "OPENAI_API_KEY=none", "OPENAI_MODEL=counting",
 		`PRICES={"counting":{"kind":"tokens","input":0.001,"output":0.001}}`, "BUDGET_SOFT_MICROS=100000000000", "BUDGET_HARD_MICROS=100000000000",
 		"CHAT_ANSWERS_PER_USER=0", "CHAT_ANSWERS_PER_ORGANIZATION=0", "CHAT_REQUESTS_PER_MINUTE_PER_USER=0", "CHAT_REQUESTS_PER_MINUTE_PER_ORGANIZATION=0",
 		"CHAT_TOKENS_PER_DAY_PER_USER=0", "CHAT_TOKENS_PER_DAY_PER_ORGANIZATION=0", "CHAT_STREAMS_PER_USER=0", "CHAT_STREAMS_PER_ORGANIZATION=0")
+	i.cmd.Env = append(i.cmd.Env, settings...)
 	i.cmd.Stderr = &i.log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
