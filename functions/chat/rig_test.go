@@ -202,7 +202,7 @@ func last(t testing.TB, all []event) conversation.Message {
 // eventually waits for what becomes true in the background.
 func eventually(t testing.TB, done func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("it does not become true")
 		}

@@ -410,7 +410,7 @@ func TestTheServerSeesTheEnd(t *testing.T) {
 				if !fault.Is(h.err, fault.Unavailable) {
 					t.Errorf("%v", h.err)
 				}
-				for s.Open() > 0 && time.Since(cancelled) < 5*time.Second {
+				for s.Open() > 0 && time.Since(cancelled) < time.Minute {
 					time.Sleep(time.Millisecond)
 				}
 				call := s.Calls()[0]

@@ -280,7 +280,7 @@ func TestWithoutKeysNobodyIsAdmitted(t *testing.T) {
 				if _, ok := admit(v, token); ok {
 					return
 				}
-				if time.Since(begin) > 10*time.Second {
+				if time.Since(begin) > time.Minute {
 					t.Fatal("it does not recover")
 				}
 			}
