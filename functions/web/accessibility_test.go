@@ -47,78 +47,115 @@ type finding struct {
 	}
 }
 
+// Each page is loaded once, and looked at in both widths and schemes.
 func TestAxeFindsNothing(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
 	api.others = others()
 	api.chat.talked()
-	working, api := startSite(t)
-	pace := make(chan struct{}) // nothing of an answer comes
-	api.chat.pace = pace
-	t.Cleanup(func() { close(pace) })
-	empty, api := startSite(t)
-	api.course, api.jobs = course.Course{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}, nil
-	for _, width := range []int64{390, 1440} {
-		t.Run(fmt.Sprint(width), func(t *testing.T) {
-			t.Parallel()
-			tab := openTab(t, site, view{width: width, as: "root"})
-			call(t, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
-			for name, path := range lookedAt {
-				inspect := site + path
-				act(t, tab, chromedp.Navigate(inspect))
+	for as, walk := range map[string]map[string]string{"root": lookedAt, "nobody": lookedAtFromOutside} {
+		axeOn(t, site, as, func(tab context.Context, look func(name string)) {
+			for name, path := range walk {
+				act(t, tab, chromedp.Navigate(site+path))
 				eval[int](t, tab, `document.querySelectorAll("details").forEach((d) => { d.open = true }), document.querySelector(".choice input")?.click(), 0`)
-				axeBothSchemes(t, tab, name)
+				look(name)
 			}
-			eval[int](t, tab, `document.getElementById("me").showPopover(), document.querySelector("[data-ended]").hidden = false, 0`)
-			axeBothSchemes(t, tab, "the menu, and the end of a session")
-			act(t, tab, chromedp.Navigate(site+"/tutor/ses_three"), chromedp.Focus(".said a.cite"))
-			press(t, tab, kb.Enter)
-			until(t, tab, `document.querySelector(".quote-card")`)
-			axeBothSchemes(t, tab, "the words that a number rests on")
-			act(t, tab, chromedp.Navigate(working+"/lessons/"+lessonID), chromedp.Click("[data-show-tutor]"))
-			until(t, tab, `document.querySelector("[data-tutor] select[name=task]")`)
-			axeBothSchemes(t, tab, "the tutor beside a lesson")
-			askTutor(t, tab, "Is it so?")
-			until(t, tab, `document.querySelector(".thinking")`)
-			axeBothSchemes(t, tab, "an answer that is being made")
-			for name, form := range answered {
-				act(t, tab, chromedp.Navigate(site+form.page), chromedp.Focus(form.press))
-				press(t, tab, "nine words that are wrong here")
-				eval[int](t, tab, `document.querySelectorAll("input:not([type=hidden])").forEach((i) => { if (!i.value) i.removeAttribute("required") }), 0`)
-				press(t, tab, kb.Enter)
-				until(t, tab, `document.readyState === "complete" && document.querySelector(".wrong, .secret")`)
-				axeBothSchemes(t, tab, name)
-			}
-			act(t, tab, chromedp.Navigate(empty+"/courses/crs_new"))
-			axeBothSchemes(t, tab, "an empty course")
-			outside := openTab(t, site, view{width: width, as: "nobody"})
-			call(t, outside, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
-			for name, path := range lookedAtFromOutside {
-				act(t, outside, chromedp.Navigate(site+path))
-				axeBothSchemes(t, outside, name)
-			}
-			act(t, outside, chromedp.Navigate(site+"/sign-in"), chromedp.Focus("[name=email]"))
-			press(t, outside, "a@b.example")
-			press(t, outside, kb.Tab)
-			press(t, outside, "wrong")
-			press(t, outside, kb.Enter)
-			until(t, outside, `document.querySelector(".problem")`)
-			axeBothSchemes(t, outside, "a wrong password")
 		})
 	}
+	axeOn(t, site, "owner", func(tab context.Context, look func(name string)) {
+		act(t, tab, chromedp.Navigate(site+"/courses/"+courseID))
+		eval[int](t, tab, `document.getElementById("me").showPopover(), document.querySelector("[data-ended]").hidden = false, 0`)
+		look("the menu, and the end of a session")
+		act(t, tab, chromedp.Navigate(site+"/tutor/ses_three"), chromedp.Focus(".said a.cite"))
+		press(t, tab, kb.Enter)
+		until(t, tab, `document.querySelector(".quote-card")`)
+		look("the words that a number rests on")
+	})
 }
 
-func axeBothSchemes(t *testing.T, tab context.Context, name string) {
+// What forms answer.
+func TestAxeFindsNothingInAnswers(t *testing.T) {
+	t.Parallel()
+	site, _ := startSite(t)
+	axeOn(t, site, "root", func(tab context.Context, look func(name string)) {
+		for name, form := range answered {
+			act(t, tab, chromedp.Navigate(site+form.page), chromedp.Focus(form.press))
+			press(t, tab, "nine words that are wrong here")
+			eval[int](t, tab, `document.querySelectorAll("input:not([type=hidden])").forEach((i) => { if (!i.value) i.removeAttribute("required") }), 0`)
+			press(t, tab, kb.Enter)
+			until(t, tab, `document.readyState === "complete" && document.querySelector(".wrong, .secret")`)
+			look(name)
+		}
+	})
+	axeOn(t, site, "nobody", func(tab context.Context, look func(name string)) {
+		act(t, tab, chromedp.Navigate(site+"/sign-in"), chromedp.Focus("[name=email]"))
+		press(t, tab, "a@b.example")
+		press(t, tab, kb.Tab)
+		press(t, tab, "wrong")
+		press(t, tab, kb.Enter)
+		until(t, tab, `document.querySelector(".problem")`)
+		look("a wrong password")
+	})
+}
+
+// What there is before there is anything, and while it is being made.
+func TestAxeFindsNothingInBeginnings(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	pace := make(chan struct{}) // nothing of an answer comes
+	api.chat.pace = pace
+	api.others = []course.Course{{ID: "crs_new", Title: "New", CreatedAt: now, UpdatedAt: now}}
+	axeOn(t, site, "root", func(tab context.Context, look func(name string)) {
+		defer close(pace)
+		act(t, tab, chromedp.Navigate(site+"/courses/crs_new"))
+		look("an empty course")
+		act(t, tab, chromedp.Navigate(site+"/lessons/"+lessonID), chromedp.Click("[data-show-tutor]"))
+		until(t, tab, `document.querySelector("[data-tutor] select[name=task]")`)
+		look("the tutor beside a lesson")
+		askTutor(t, tab, "Is it so?")
+		until(t, tab, `document.querySelector(".thinking")`)
+		look("an answer that is being made")
+	})
+}
+
+// axeOn walks through a site, beside other walks; look has axe look at the page in both
+// widths and schemes.
+func axeOn(t *testing.T, site, as string, walk func(tab context.Context, look func(name string))) {
 	t.Helper()
-	for _, dark := range []bool{false, true} {
-		setScheme(t, tab, dark)
-		for _, f := range eval[[]finding](t, tab, `axe.run({resultTypes: ["violations"]}).then((r) => r.violations)`) {
-			for _, n := range f.Nodes {
-				t.Errorf("%s, dark %v: %s (%s)\n%s\n%s", name, dark, f.Help, f.Impact, n.HTML, n.FailureSummary)
+	t.Run(as, func(t *testing.T) {
+		t.Parallel()
+		tab := openTab(t, site, view{as: as})
+		added := call(t, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
+		t.Cleanup(func() {
+			call(t, tab, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: added.Identifier})
+		})
+		walk(tab, func(name string) { axeFindsNothing(t, tab, name) })
+	})
+}
+
+// What the scheme changes: in the dark, the rules that look at colours are asked again.
+const colours = `{type: "rule", values: ["color-contrast", "link-in-text-block"]}`
+
+// axeFindsNothing looks at a page in both widths and schemes.
+func axeFindsNothing(t *testing.T, tab context.Context, name string) {
+	t.Helper()
+	for _, width := range []int64{1440, 390} {
+		setWidth(t, tab, width)
+		until(t, tab, fmt.Sprintf("(innerWidth < 1440) === %v", width < 1440))
+		for _, dark := range []bool{false, true} {
+			setScheme(t, tab, dark)
+			rules := ""
+			if dark {
+				rules = ", runOnly: " + colours
+			}
+			for _, f := range eval[[]finding](t, tab, `axe.run({resultTypes: ["violations"]`+rules+`}).then((r) => r.violations)`) {
+				for _, n := range f.Nodes {
+					t.Errorf("%s, %d pixels, dark %v: %s (%s)\n%s\n%s", name, width, dark, f.Help, f.Impact, n.HTML, n.FailureSummary)
+				}
 			}
 		}
 		if wide := eval[float64](t, tab, `document.documentElement.scrollWidth - innerWidth`); wide > 0 {
-			t.Errorf("%s is %v px wider than the screen", name, wide)
+			t.Errorf("%s is %v pixels wider than %d", name, wide, width)
 		}
 	}
 	setScheme(t, tab, false)

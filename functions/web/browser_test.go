@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -34,6 +36,10 @@ func run(m *testing.M) int {
 			chromedp.Flag("disable-component-update", true),
 			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"),
 			chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
+			// A page of the same site takes the process of the one before, and none is kept in reserve.
+			chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,ProactivelySwapBrowsingInstance,SpareRendererForSitePerProcess,BackForwardCache"),
+			chromedp.Flag("disable-site-isolation-trials", true),
+			chromedp.Flag("in-process-gpu", true),
 		)
 		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 		defer stop()
@@ -87,23 +93,12 @@ type view struct {
 	as       string // who is signed in, of fakeAuth.people; "": the owner; "nobody"
 }
 
-// openTab gives a tab with storage of its own, in which somebody is signed in.
+// openTab gives a tab in which somebody is signed in, and which holds nothing of other
+// tests.
 func openTab(t *testing.T, site string, v view) context.Context {
 	t.Helper()
-	if chromium == nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("chromium is not installed")
-		}
-		t.Skip("chromium is not installed")
-	}
-	tab, closeTab := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
-	t.Cleanup(closeTab)
-	tab, cancel := context.WithTimeout(tab, 3*time.Minute) // many tabs share a busy machine
-	t.Cleanup(cancel)
-	if v.width == 0 {
-		v.width = 1440
-	}
-	call(t, tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: 900, DeviceScaleFactor: 1, Mobile: v.width < 600})
+	tab := takeTab(t)
+	setWidth(t, tab, cmp.Or(v.width, 1440))
 	setScheme(t, tab, v.dark)
 	if v.as != "nobody" {
 		signAs(t, tab, site, cmp.Or(v.as, "owner"))
@@ -112,10 +107,60 @@ func openTab(t *testing.T, site string, v view) context.Context {
 	return tab
 }
 
+// tabs are those that no test uses. A new one, with a storage and a process of its own,
+// takes longer than most of what is done in it.
+var tabs = make(chan context.Context, 100)
+
+// takeTab gives a tab to a test, until its end.
+func takeTab(t *testing.T) context.Context {
+	t.Helper()
+	if chromium == nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("chromium is not installed")
+		}
+		t.Skip("chromium is not installed")
+	}
+	var kept context.Context
+	closeTab := func() {} // the browser's end closes those that are used again
+	select {
+	case kept = <-tabs:
+	default:
+		kept, closeTab = chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
+		act(t, kept)
+	}
+	t.Cleanup(func() {
+		if t.Failed() || empty(kept) != nil {
+			closeTab()
+			return
+		}
+		tabs <- kept
+	})
+	tab, cancel := context.WithTimeout(kept, 3*time.Minute) // many tabs share a busy machine
+	t.Cleanup(cancel)
+	return tab
+}
+
+// empty leaves a tab as a new one is. What pages have stored belongs to their origins,
+// and the next test's site has another port, which cookies alone do not look at.
+func empty(kept context.Context) error {
+	tab, cancel := context.WithTimeout(kept, 10*time.Second)
+	defer cancel()
+	_, err1 := chromedp.Call(tab, network.ClearBrowserCookies, cdp.Empty{})
+	_, err2 := chromedp.Call(tab, page.SetBypassCSP, page.SetBypassCSPParams{})
+	_, err3 := chromedp.Call(tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
+	return errors.Join(err1, err2, err3, chromedp.Do(tab, chromedp.Navigate("about:blank")))
+}
+
 // signAs gives the tab the cookie of a person.
 func signAs(t *testing.T, tab context.Context, site, name string) {
 	t.Helper()
 	call(t, tab, network.SetCookie, network.SetCookieParams{Name: "lectern", Value: name, URL: site + "/", HTTPOnly: new(true)})
+}
+
+// setWidth makes the tab as wide as a telephone or a screen, in pixels.
+func setWidth(t *testing.T, tab context.Context, width int64) {
+	t.Helper()
+	call(t, tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 600})
 }
 
 // setScheme chooses light or dark, and a reader who wants nothing to move.
@@ -156,7 +201,7 @@ func eval[T any](t *testing.T, tab context.Context, expression string) T {
 // until waits for a JavaScript condition, also across navigations.
 func until(t *testing.T, tab context.Context, condition string) {
 	t.Helper()
-	for {
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		met, err := chromedp.Run(tab, chromedp.Evaluate[bool]("Boolean("+condition+")"))
 		if met {
 			return
@@ -164,7 +209,7 @@ func until(t *testing.T, tab context.Context, condition string) {
 		select {
 		case <-tab.Done():
 			t.Fatalf("%s has not become true: %v", condition, err)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
