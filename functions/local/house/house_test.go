@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,13 @@ func TestMain(m *testing.M) {
 // open starts a house and serves it until the test ends.
 func open(t *testing.T, opts house.Options) *house.House {
 	t.Helper()
+	h, _ := openUntil(t, opts)
+	return h
+}
+
+// openUntil starts a house and serves it until it is told to stop, or the test ends.
+func openUntil(t *testing.T, opts house.Options) (h *house.House, stop func() error) {
+	t.Helper()
 	_ = pgtest.URL(t) // skips, or fails in CI, where there is no Postgres
 	folder, err := os.MkdirTemp("", "lectern-house-")
 	if err != nil {
@@ -40,16 +48,19 @@ func open(t *testing.T, opts house.Options) *house.House {
 	}
 	opts.Addr = cmp.Or(opts.Addr, "127.0.0.1:0")
 	opts.Data, opts.Throwaway = filepath.Join(folder, "data"), true
-	h, err := house.Open(t.Context(), opts)
+	h, err = house.Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, served := make(chan struct{}), make(chan error, 1)
 	go func() { served <- h.Serve(ctx, func() { close(ready) }) }()
+	stop = sync.OnceValue(func() error {
+		end()
+		return <-served
+	})
 	t.Cleanup(func() {
-		stop()
-		if err := errors.Join(<-served, h.Close()); err != nil {
+		if err := errors.Join(stop(), h.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -58,7 +69,7 @@ func open(t *testing.T, opts house.Options) *house.House {
 	case <-time.After(30 * time.Second):
 		t.Fatal("it does not answer")
 	}
-	return h
+	return h, stop
 }
 
 func token(t *testing.T, h *house.House) string {
