@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"lectern.dev/lectern/internal/conversation/relay"
+	"lectern.dev/lectern/internal/postgres"
 )
 
 // A process that was frozen for longer than its lease finds its answers ended: what
@@ -213,28 +215,45 @@ func TestAppendUnderWay(t *testing.T) {
 	}
 }
 
+// hesitant is the way to the database of who has found something, and does something
+// about it when it may.
+type hesitant struct {
+	postgres.Beginner
+	has, may chan struct{}
+}
+
+func (h *hesitant) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	close(h.has)
+	<-h.may
+	return h.Beginner.SendBatch(ctx, b)
+}
+
 // After a moment in which nobody reached the database every process seems dead: who
 // reads an answer waits for what lives to say so.
 func TestALateLease(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.aged(t)
-	here := h.relay(t, relay.Options{Lease: time.Minute})
+	way := &process{Beginner: h.pool(t)}
+	here := h.relay(t, relay.Options{DB: way, Lease: time.Hour}) // and so it doubts for ten minutes
 	h.exec(t, `INSERT INTO producers VALUES ('prd_late', now() - interval '1 second')`)
 	a := h.row(t, "prd_late")
 	var seen transcript
 	ended := make(chan error, 1)
 	go func() { ended <- here.Follow(t.Context(), a, 0, seen.give) }()
 	swept := make(chan relay.Swept, 1)
+	sweeper := &hesitant{h.pool(t), make(chan struct{}), make(chan struct{})}
 	go func() {
-		s, err := relay.Sweep(t.Context(), h.db)
+		s, err := relay.Sweep(t.Context(), sweeper)
 		if err != nil {
 			t.Error(err)
 		}
 		swept <- s
 	}()
-	time.Sleep(500 * time.Millisecond)
+	<-sweeper.has
+	eventually(t, "who reads it has looked", func() bool { return way.looks.Load() > 0 })
 	h.exec(t, `UPDATE producers SET alive_until = now() + interval '1 minute' WHERE producer_id = 'prd_late'`)
+	close(sweeper.may)
 	if s := <-swept; s.Interrupted != 0 {
 		t.Errorf("swept: %+v", s)
 	}

@@ -167,7 +167,7 @@ func (s *transcript) text(t testing.TB) string {
 // eventually waits for something that comes in its own time.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("%s: it does not come", what)
 		}

@@ -77,6 +77,9 @@ func TestACrowdIsInNobodysWay(t *testing.T) {
 			crowd.Go(func() { _ = r.Stop(ctx, relay.Answer{Organization: "o", Session: "s", Message: fmt.Sprint(i)}) })
 		}
 		crowd.Wait()
+		live.End()
+		_ = r.Close(context.Background())
+		synctest.Wait()
 		for i := 1; i < len(c.beats); i++ {
 			if pause := c.beats[i].Sub(c.beats[i-1]); pause > time.Second {
 				t.Errorf("nothing for %v, where the lease is 6 s", pause)
@@ -85,8 +88,6 @@ func TestACrowdIsInNobodysWay(t *testing.T) {
 		if len(c.beats) < 60 {
 			t.Errorf("%d times in a minute", len(c.beats))
 		}
-		live.End()
-		_ = r.Close(context.Background())
 	})
 }
 
@@ -106,11 +107,12 @@ func TestTextIsLoggedTogether(t *testing.T) {
 		if n, err := live.Flush(t.Context()); err != nil || n < 30 {
 			t.Errorf("%d events, %v", n, err)
 		}
+		live.End()
+		_ = r.Close(context.Background())
+		synctest.Wait()
 		if n := len(c.logs); n > 45 || c.logs[0].Sub(began) > 0 {
 			t.Errorf("logged %d times in a second, first after %v", n, c.logs[0].Sub(began))
 		}
-		live.End()
-		_ = r.Close(context.Background())
 	})
 }
 
@@ -129,11 +131,12 @@ func TestASlowLookIsFollowedSoon(t *testing.T) {
 		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
 		defer leave()
 		_ = r.Follow(ctx, relay.Answer{Organization: "o", Session: "s", Message: "m"}, 0, new(transcript).give)
+		_ = r.Close(context.Background())
+		synctest.Wait()
 		for i := 1; i < len(c.beats); i++ {
 			if pause := c.beats[i].Sub(c.beats[i-1]); pause > 5*time.Second {
 				t.Errorf("nothing was looked up for %v", pause)
 			}
 		}
-		_ = r.Close(context.Background())
 	})
 }

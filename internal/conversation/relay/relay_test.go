@@ -141,7 +141,7 @@ func TestStop(t *testing.T) {
 				if !errors.Is(err, relay.ErrStopped) {
 					t.Error(err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("not stopped")
 			}
 			must(t, live.Text("the rest")) // what the model had said is kept
@@ -274,7 +274,7 @@ func TestKilled(t *testing.T) {
 		})
 	}
 	readers.Wait()
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 30*time.Second { // 2 s, on a machine that does nothing else
 		t.Errorf("after %v", took)
 	}
 	if got := h.get(t, a); got.State != "interrupted" || got.Content != "One, " || got.Events != 1 || !strings.Contains(got.Problem, "stopped") {

@@ -45,7 +45,8 @@ func TestDatabaseRestarts(t *testing.T) {
 	h.exec(t, `INSERT INTO tasks (organization_id, task_id, task, version, built_in, title, instructions) VALUES ('org_local', 'tutor@1', 'tutor', 1, true, 'x', 'x')`)
 
 	way := &process{Beginner: h.pool(t)}
-	here, there := h.relay(t, relay.Options{DB: way, Lease: time.Second}), h.relay(t, relay.Options{})
+	other := &process{Beginner: h.pool(t)}
+	here, there := h.relay(t, relay.Options{DB: way, Lease: time.Second}), h.relay(t, relay.Options{DB: other})
 	a := h.answer(t, here)
 	live := here.Begin(a, 0, make(causes, 1).cancel)
 	must(t, live.Text("One, "))
@@ -59,7 +60,8 @@ func TestDatabaseRestarts(t *testing.T) {
 	time.Sleep(1200 * time.Millisecond) // longer than the lease
 	way.freeze()                        // the others are back before
 	c = start()
-	time.Sleep(time.Second)
+	looks := other.looks.Load()
+	eventually(t, "who reads it has looked again", func() bool { return other.looks.Load() > looks+1 })
 	way.thaw()
 	n, err := live.Flush(ctx)
 	must(t, err)
