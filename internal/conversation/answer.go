@@ -99,7 +99,7 @@ func (m *making) compose(ctx context.Context) (err error) {
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
-	if m.ground.quiz.needsModel() {
+	if m.ground.quiz.needsModel() && !m.quizzed() {
 		if err := m.ask(ctx); err != nil {
 			return err
 		}
@@ -213,17 +213,24 @@ func (m *making) cite(c Citation) error {
 	return m.live.Cite(data)
 }
 
+// quizzed tells whether another process, which began the answer, has come as far as to
+// ask the next question.
+func (m *making) quizzed() bool {
+	z := m.ground.quiz
+	return m.prefix != "" && z.goesOn(m.turn) && strings.HasSuffix(m.prefix, z.goOn(m.ground.course.Language, m.turn))
+}
+
 // quizOn asks the next question of a quiz, in the program's own words.
 func (m *making) quizOn() error {
 	z := m.ground.quiz
-	if m.turn.Task.Name != quizTask || z.questions == 0 || z.open != nil {
+	if !z.goesOn(m.turn) {
+		return nil
+	}
+	if m.quizzed() {
+		m.outcome.Quiz, m.outcome.Finish = z.note(), llm.Stop
 		return nil
 	}
 	text := z.goOn(m.ground.course.Language, m.turn)
-	if strings.HasSuffix(m.prefix, text) {
-		m.outcome.Quiz = z.note() // another process had come so far
-		return nil
-	}
 	if err := m.scan.end(); err != nil {
 		return err
 	}

@@ -2,28 +2,31 @@ package conversation
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/postgres"
 )
 
-// Who ends alone waits for no answer: what there is of it is kept, and the next start
-// goes on with it.
-func TestDrainAlone(t *testing.T) {
-	t.Parallel()
+// leave has an answer begin, and its process end alone: it waits for nothing.
+func (d *desk) leave(t *testing.T, said string) (session, answer string) {
+	t.Helper()
 	spoken := make(chan struct{})
-	d := newDesk(t, &scripted{stream: func(ctx context.Context, _ llm.Request, emit func(llm.Piece) error) (llm.Response, error) {
-		if err := emit(llm.Piece{Text: "Owls hunt"}); err != nil {
+	ending := d.process(t, &scripted{stream: func(ctx context.Context, _ llm.Request, emit func(llm.Piece) error) (llm.Response, error) {
+		if err := emit(llm.Piece{Text: said}); err != nil {
 			return llm.Response{}, err
 		}
 		close(spoken)
 		<-ctx.Done()
 		return llm.Response{}, llm.Interrupted(ctx.Err())
 	}})
-	d.tutor.p.Alone = true
-	s := d.on(t, ann, NewSession{})
-	turn, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "When?"})
+	ending.p.Alone = true
+	session = d.on(t, ann, NewSession{}).ID
+	turn, err := ending.Send(as(t, ann), ann, session, Prompt{Content: "When?"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +35,7 @@ func TestDrainAlone(t *testing.T) {
 	defer cancel()
 	drained := make(chan struct{})
 	go func() {
-		d.tutor.Drain(ctx)
+		ending.Drain(ctx)
 		close(drained)
 	}()
 	select {
@@ -40,8 +43,50 @@ func TestDrainAlone(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("it waits")
 	}
-	next := d.process(t, says(nil, " at night."))
-	if m := hear(t, next, ann, s.ID, turn.Answer.ID, "").message(); m.State != Complete || m.Content != "Owls hunt at night." {
+	return session, turn.Answer.ID
+}
+
+// Who ends alone waits for no answer: what there is of it is kept, all of it, and the
+// next start goes on with it.
+func TestDrainAlone(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, says(nil, " at night."))
+	s, answer := d.leave(t, "Owls hunt")
+	if m := hear(t, d.tutor, ann, s, answer, "").message(); m.State != Complete || m.Content != "Owls hunt at night." {
 		t.Errorf("%+v", m)
+	}
+}
+
+// away is a database whose first batches fail.
+type away struct {
+	postgres.Beginner
+	batches atomic.Int64
+}
+
+func (a *away) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if a.batches.Add(-1) >= 0 {
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		return a.Beginner.SendBatch(gone, b)
+	}
+	return a.Beginner.SendBatch(ctx, b)
+}
+
+// An answer is gone on with also when the database is away for a moment just then.
+func TestTakenUpLater(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, says(nil))
+	s, answer := d.leave(t, "Owls hunt")
+	f := &away{Beginner: d.db}
+	f.batches.Store(2)
+	next := d.process(t, says(nil, " at night."))
+	next.p.DB = f
+	if m := hear(t, next, ann, s, answer, "").message(); m.State != Complete || m.Content != "Owls hunt at night." {
+		t.Errorf("%+v", m)
+	}
+	next.mu.Lock()
+	defer next.mu.Unlock()
+	if f.batches.Load() >= 0 || len(next.making) != 0 {
+		t.Errorf("%d batches would still fail, %d answers are not forgotten", f.batches.Load(), len(next.making))
 	}
 }

@@ -160,11 +160,12 @@ func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal,
 
 // recall reads again what another process knew of an answer that is gone on with.
 func (m *making) recall(ctx context.Context) (err error) {
-	checkpoint := m.turn.checkpoint
-	if m.turn, err = load(ctx, m.t.p.DB, m.turn.who, m.turn.Session.ID, m.turn.Answer.ID, m.turn.producer); err != nil {
+	turn, err := load(ctx, m.t.p.DB, m.turn.who, m.turn.Session.ID, m.turn.Answer.ID, m.turn.producer)
+	if err != nil { // it may be tried again, and its end is to be stored in any case
 		return err
 	}
-	m.turn.checkpoint = checkpoint
+	turn.checkpoint = m.turn.checkpoint
+	m.turn = turn
 	if m.logged > 0 {
 		m.scan.citations, err = m.t.citationsOf(ctx, m.turn.name(), m.logged)
 	}

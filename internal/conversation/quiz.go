@@ -166,6 +166,11 @@ func (z quiz) note() *Quiz {
 // needsModel tells whether there is something to say that the program does not say itself.
 func (z quiz) needsModel() bool { return z.questions == 0 || z.judged != nil || z.open != nil }
 
+// goesOn tells whether the program asks the next question itself.
+func (z quiz) goesOn(turn Turn) bool {
+	return turn.Task.Name == quizTask && z.questions > 0 && z.open == nil
+}
+
 // verdict is what is stored when nothing more is asked.
 func (z quiz) verdict() *Quiz {
 	z.next = nil
