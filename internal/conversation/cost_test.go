@@ -55,16 +55,16 @@ func (s *shelf) settled(t testing.TB, db *pgxpool.Pool) cost {
 	t.Helper()
 	s.pool.Reset()
 	s.db.Reset()
-	for quiet, last := 0, s.counters(t, db); ; {
-		time.Sleep(20 * time.Millisecond)
-		c := s.counters(t, db)
-		if quiet++; c.commits != last.commits+looking {
-			quiet = 0
-		}
-		if last = c; quiet == 5 {
-			return c
+	others := int64(1)
+	for end := time.Now().Add(time.Minute); others > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		err := db.QueryRow(as(t, ann), `
+			SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&others)
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
+	return s.counters(t, db)
 }
 
 // A question and its answer as they are in life: together 2,000 characters.
@@ -122,13 +122,16 @@ func TestWhatATurnCosts(t *testing.T) {
 	for _, before := range []int{0, 99, 999} {
 		session := s.session(t, ann)
 		s.fill(t, session.ID, before)
-		bytes := s.number(t, sizeOfSession, session.ID)
-		from := s.settled(t, db)
-		s.turn(t, db, session.ID)
-		to := s.counters(t, db)
-		c := cost{
-			commits: to.commits - from.commits - looking, rows: to.rows - from.rows, updates: to.updates - from.updates,
-			bytes: s.number(t, sizeOfSession, session.ID) - bytes, text: int64(len(someQuestion) + len(someAnswer)),
+		var c cost
+		for try := 0; try < 3 && c.commits != 2; try++ { // what the database does by itself may come in between
+			bytes := s.number(t, sizeOfSession, session.ID)
+			from := s.settled(t, db)
+			s.turn(t, db, session.ID)
+			to := s.counters(t, db)
+			c = cost{
+				commits: to.commits - from.commits - looking, rows: to.rows - from.rows, updates: to.updates - from.updates,
+				bytes: s.number(t, sizeOfSession, session.ID) - bytes, text: int64(len(someQuestion) + len(someAnswer)),
+			}
 		}
 		t.Logf("turn %d: %d commits, %d rows, one of them updated %d times, %d bytes for %d of text", before+1, c.commits, c.rows, c.updates, c.bytes, c.text)
 		if c.commits != 2 || c.rows != 3 || c.updates != 1 || 2*c.bytes > 3*c.text {
