@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
@@ -16,9 +15,6 @@ import (
 	"lectern.dev/lectern/internal/queue"
 )
 
-// deadline is the longest that Cloud Tasks waits for an answer.
-const deadline = 30 * time.Minute
-
 // Build makes the production handler; every wrong setting is reported at once.
 func Build(ctx context.Context) (http.Handler, error) {
 	var c Config
@@ -29,9 +25,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
 	c.Queue.Traceparent = edge.Traceparent
 	c.Queue.Functions = map[queue.Target]tasks.Function{
-		queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
-		queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
-		queue.Render:   {URL: c.RenderURL, Deadline: deadline},
+		queue.Generate: {URL: c.GenerateURL, Deadline: tasks.Longest},
+		queue.Ingest:   {URL: c.IngestURL, Deadline: tasks.Longest},
+		queue.Render:   {URL: c.RenderURL, Deadline: tasks.Longest},
 	}
 	line, err3 := tasks.Open(ctx, c.Queue)
 	board, err4 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})

@@ -1,18 +1,12 @@
 package finalize
 
-import (
-	"lectern.dev/lectern/internal/edge/oidc"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
-	"lectern.dev/lectern/internal/gcp/tasks"
-)
+import "lectern.dev/lectern/internal/gcp/worker"
 
 // Config is what finalize reads from its environment. STORAGE_EMULATOR_HOST and
 // FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
-	Database  cloudsql.Settings
-	Queue     tasks.Config
-	Bucket    string      `env:"BUCKET, required"`     // name of the one bucket
-	IngestURL string      `env:"INGEST_URL, required"` // where functions/ingest gets its tasks: an upload starts one
-	RenderURL string      `env:"RENDER_URL, required"` // where functions/render gets its tasks: a course's job sends the next lesson
-	OIDC      oidc.Config // who may call this function
+	Worker    worker.Settings
+	Bucket    string `env:"BUCKET, required"`     // name of the one bucket
+	IngestURL string `env:"INGEST_URL, required"` // where functions/ingest gets its tasks: an upload starts one
+	RenderURL string `env:"RENDER_URL, required"` // where functions/render gets its tasks: a course's job sends the next lesson
 }

@@ -2,21 +2,17 @@ package generate
 
 import (
 	"lectern.dev/lectern/internal/budget"
-	"lectern.dev/lectern/internal/edge/oidc"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
-	"lectern.dev/lectern/internal/gcp/tasks"
+	"lectern.dev/lectern/internal/gcp/worker"
 )
 
 // Config is what generate reads from its environment. FIRESTORE_EMULATOR_HOST works
 // as everywhere. Without OPENAI_API_KEY and OPENAI_BASE_URL the built-in offline
 // model writes.
 type Config struct {
-	Database    cloudsql.Settings
-	Queue       tasks.Config
+	Worker      worker.Settings
 	GenerateURL string `env:"GENERATE_URL, required"` // where this function gets its tasks: a plan sends the lessons
 	OpenAI      OpenAI
 	Budget      budget.Settings
-	OIDC        oidc.Config // who may call this function
 }
 
 // OpenAI says which language model writes: OpenAI's or that of any server with its API.

@@ -7,11 +7,8 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/edge/oidc"
-	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
-	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 )
 
@@ -25,15 +22,10 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	callers, err1 := oidc.New(c.OIDC)
-	db, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	bucket, err3 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	c.Queue.Traceparent = edge.Traceparent
-	c.Queue.Functions = map[queue.Target]tasks.Function{queue.Ingest: {URL: c.IngestURL, Deadline: deadline}}
-	line, err4 := tasks.Open(ctx, c.Queue)
-	board, err5 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{queue.Ingest: {URL: c.IngestURL, Deadline: deadline}})
+	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
+	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: callers, DB: db, Queue: line, Board: board, Bucket: bucket, TempDir: c.TempDir}), nil
+	return New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Bucket: bucket, TempDir: c.TempDir}), nil
 }

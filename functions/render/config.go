@@ -2,22 +2,18 @@ package render
 
 import (
 	"lectern.dev/lectern/internal/budget"
-	"lectern.dev/lectern/internal/edge/oidc"
-	"lectern.dev/lectern/internal/gcp/cloudsql"
-	"lectern.dev/lectern/internal/gcp/tasks"
+	"lectern.dev/lectern/internal/gcp/worker"
 )
 
 // Config is what render reads from its environment. FFmpeg, ffprobe and espeak-ng
 // are found in PATH; STORAGE_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST work as everywhere.
 type Config struct {
-	Database  cloudsql.Settings
-	Queue     tasks.Config
+	Worker    worker.Settings
 	Bucket    string `env:"BUCKET, required"`     // name of the one bucket
 	RenderURL string `env:"RENDER_URL, required"` // where this function gets its tasks: a course's job sends the next lesson
 	TempDir   string `env:"TEMP_DIR"`             // where films are put together, ~10 MB a minute; empty: the system's
 	OpenAI    OpenAI
 	Budget    budget.Settings
-	OIDC      oidc.Config // who may call this function
 }
 
 // OpenAI says who speaks: a model of OpenAI or of any server with its API.

@@ -5,25 +5,18 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
-	"time"
 
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/edge/oidc"
 	"lectern.dev/lectern/internal/espeak"
 	"lectern.dev/lectern/internal/ffmpeg"
 	"lectern.dev/lectern/internal/film"
-	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
 	"lectern.dev/lectern/internal/openai"
-	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/speech"
 )
-
-// deadline is the longest that Cloud Tasks waits for an answer.
-const deadline = 30 * time.Minute
 
 // Build makes the production handler; every wrong setting is reported at once.
 func Build(ctx context.Context) (http.Handler, error) {
@@ -31,15 +24,10 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	callers, err1 := oidc.New(c.OIDC)
-	db, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	bucket, err3 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	c.Queue.Traceparent = edge.Traceparent
-	c.Queue.Functions = map[queue.Target]tasks.Function{queue.Render: {URL: c.RenderURL, Deadline: deadline}}
-	line, err4 := tasks.Open(ctx, c.Queue)
-	board, err5 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
-	ledger, err6 := c.Budget.Open(db)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{queue.Render: {URL: c.RenderURL, Deadline: tasks.Longest}})
+	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
+	ledger, err3 := c.Budget.Open(work.DB)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	speaker, err := NewSpeaker(c.OpenAI, ledger)
@@ -47,7 +35,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	studio := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
-	return New(Deps{Callers: callers, DB: db, Queue: line, Board: board, Studio: studio, Meter: NewMeter(ledger)}), nil
+	return New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Studio: studio, Meter: NewMeter(ledger)}), nil
 }
 
 // NewSpeaker gives the voice that the settings name: a server's, else espeak-ng's. Its

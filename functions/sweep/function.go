@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"lectern.dev/lectern/internal/edge"
-	"lectern.dev/lectern/internal/edge/oidc"
-	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/gcs"
 	"lectern.dev/lectern/internal/gcp/tasks"
-	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/smtp"
 )
-
-// deadline is the longest that Cloud Tasks waits for an answer.
-const deadline = 30 * time.Minute
 
 // Build makes the production handler; every wrong setting is reported at once.
 func Build(ctx context.Context) (http.Handler, error) {
@@ -25,21 +18,16 @@ func Build(ctx context.Context) (http.Handler, error) {
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	callers, err1 := oidc.New(c.OIDC)
-	db, err2 := c.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	bucket, err3 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	c.Queue.Traceparent = edge.Traceparent
-	c.Queue.Functions = map[queue.Target]tasks.Function{
-		queue.Generate: {URL: c.GenerateURL, Deadline: deadline},
-		queue.Ingest:   {URL: c.IngestURL, Deadline: deadline},
-		queue.Render:   {URL: c.RenderURL, Deadline: deadline},
-	}
-	line, err4 := tasks.Open(ctx, c.Queue)
-	board, err5 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
-	ledger, err6 := c.Budget.Open(db)
-	sender, err7 := smtp.Open(c.Mail)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
+	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{
+		queue.Generate: {URL: c.GenerateURL, Deadline: tasks.Longest},
+		queue.Ingest:   {URL: c.IngestURL, Deadline: tasks.Longest},
+		queue.Render:   {URL: c.RenderURL, Deadline: tasks.Longest},
+	})
+	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
+	ledger, err3 := c.Budget.Open(work.DB)
+	sender, err4 := smtp.Open(c.Mail)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: callers, Pool: db, Ledger: ledger, Mail: sender, Queue: line, Board: board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
+	return New(Deps{Callers: work.Callers, Pool: work.DB, Ledger: ledger, Mail: sender, Queue: work.Queue, Board: work.Board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
 }

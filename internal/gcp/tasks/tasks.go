@@ -44,11 +44,14 @@ type Config struct {
 	Traceparent func(context.Context) string
 }
 
+// Longest is the most that Cloud Tasks waits for an answer.
+const Longest = 30 * time.Minute
+
 // Function executes the tasks of a target.
 type Function struct {
 	URL string // gets the task's body as a POST
 	// Deadline is how long an attempt may take before it counts as failed and is
-	// repeated: 15 s to 30 min; 0: 10 min.
+	// repeated: 15 s to Longest; 0: 10 min.
 	Deadline time.Duration
 }
 
