@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +53,8 @@ func run(m *testing.M) int {
 			panic(err)
 		}
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))) // tests wait for the browser more than they work
 	code := m.Run()
 	if leaks := log.found(); leaks != "" {
 		fmt.Println("a secret is in the log:", leaks)
