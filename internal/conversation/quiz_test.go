@@ -103,6 +103,28 @@ func TestQuiz(t *testing.T) {
 	}
 }
 
+// Another process had come as far as the next question: there is nothing to go on with,
+// and what the answer was to the quiz is kept.
+func TestQuizTakenUp(t *testing.T) {
+	t.Parallel()
+	m := says(nil, "A modem joins nothing.")
+	d := newDesk(t, m)
+	d.questions(t)
+	sessions := make([]string, 2)
+	for i := range sessions {
+		sessions[i] = d.on(t, ann, NewSession{LessonID: "les_1", Task: "quiz-me"}).ID
+		d.ask(t, ann, sessions[i], Prompt{Content: "Quiz me"})
+	}
+	whole := d.ask(t, ann, sessions[0], Prompt{Content: "a"})
+	turn := d.mustOpen(t, ann, sessions[1], Prompt{Content: "a"})
+	d.exec(t, `INSERT INTO stream_events (message_id, seq, organization_id, kind, data) VALUES ($1, 1, 'org_local', 'delta', json_build_object('text', $2::text)::text)`, turn.Answer.ID, whole.text)
+	d.exec(t, `UPDATE messages SET producer_id = NULL, handed_over_at = now() WHERE message_id = $1`, turn.Answer.ID)
+	got := hear(t, d.tutor, ann, sessions[1], turn.Answer.ID, "").message()
+	if len(m.requests()) != 1 || got.Content != whole.text || got.State != Complete || got.Finish != string(llm.Stop) || encoded(t, got.Quiz) != encoded(t, whole.message().Quiz) {
+		t.Errorf("%d calls: %+v", len(m.requests()), got)
+	}
+}
+
 func TestQuizWithoutQuestions(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, offline.Model{})

@@ -2,6 +2,8 @@ package conversation
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"runtime"
 	"time"
 
@@ -32,6 +34,9 @@ func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, i
 		return Turn{}, err
 	}
 	turn, err := openPaid(ctx, t.p.DB, p, session, in, producer, t.p.Limits, t.p.Model.Name(), t.p.Ledger)
+	if busy, ok := errors.AsType[*Busy](err); ok && t.bury(ctx, relay.Answer{Organization: p.Organization, Session: session, Message: busy.Message}) {
+		turn, err = openPaid(ctx, t.p.DB, p, session, in, producer, t.p.Limits, t.p.Model.Name(), t.p.Ledger)
+	}
 	if err != nil || turn.Again {
 		return turn, err
 	}
@@ -49,6 +54,16 @@ func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, i
 	// The call of the model goes first: nobody waits for what is sent before its first word.
 	runtime.Gosched()
 	return turn, m.refused
+}
+
+// bury tells whether the answer that was in the way has ended by now: one whose process
+// has died ends when somebody looks.
+func (t *Tutor) bury(ctx context.Context, a relay.Answer) bool {
+	ended, err := t.p.Relay.Bury(ctx, a)
+	if err != nil {
+		slog.WarnContext(ctx, "an answer that is in the way could not be looked after", "session", a.Session, "message", a.Message, "error", err)
+	}
+	return ended
 }
 
 // enter counts who is about to begin something; nobody may when the process ends.

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -80,5 +81,56 @@ func TestStrandedAnswersHaveCheckpoints(t *testing.T) {
 	}
 	if without := s.number(t, `SELECT count(*) FROM messages m LEFT JOIN checkpoints c USING (session_id, message_id) WHERE m.role = 'assistant' AND c.checkpoint_id IS NULL`); without != 0 {
 		t.Errorf("%d answers have none", without)
+	}
+}
+
+// An answer whose process died is in nobody's way: who asks further need not wait until
+// somebody looks at it. One that is being made still is.
+func TestAskingBehindAStrandedAnswer(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, says(nil, "At night."))
+	s := d.on(t, ann, NewSession{}).ID
+	dead := d.mustOpen(t, ann, s, Prompt{Content: "When?"})
+	m := d.ask(t, ann, s, Prompt{Content: "And now?", Parent: Root}).message()
+	if m.State != Complete || m.Content != "At night." {
+		t.Errorf("%+v", m)
+	}
+	if ended, err := GetMessage(as(t, ann), d.db, ann, s, dead.Answer.ID); err != nil || ended.State != Failed {
+		t.Errorf("%+v, %v", ended, err)
+	}
+	alive := d.mustOpen(t, ann, s, Prompt{Content: "Who?"})
+	d.exec(t, `INSERT INTO producers (producer_id, alive_until) VALUES ($1, now() + interval '1 hour')`, testProducer)
+	_, err := d.tutor.Send(as(t, ann), ann, s, Prompt{Content: "And then?"})
+	if busy, ok := errors.AsType[*Busy](err); !ok || busy.Message != alive.Answer.ID {
+		t.Errorf("%v", err)
+	}
+}
+
+// A person's stop ends at once what nobody makes: an answer whose process died, or that
+// was handed over and not taken up.
+func TestStopOfNobodys(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, says(nil, "unheard"))
+	for name, sql := range map[string]string{
+		"dead":        `UPDATE messages SET producer_id = 'prd_dead' WHERE message_id = $1`,
+		"handed over": `UPDATE messages SET producer_id = NULL, handed_over_at = now() WHERE message_id = $1`,
+	} {
+		s := d.on(t, ann, NewSession{}).ID
+		turn := d.mustOpen(t, ann, s, Prompt{Content: "When?"})
+		d.exec(t, `INSERT INTO stream_events (message_id, seq, organization_id, kind, data) VALUES ($1, 1, 'org_local', 'delta', '{"text":"At ni"}')`, turn.Answer.ID)
+		d.exec(t, sql, turn.Answer.ID)
+		if err := d.tutor.Stop(as(t, ann), ann, s); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := GetMessage(as(t, ann), d.db, ann, s, turn.Answer.ID); err != nil || m.State != Stopped {
+			t.Errorf("%s: %s, %v", name, m.State, err)
+		}
+		h := hear(t, d.tutor, ann, s, turn.Answer.ID, "")
+		if m := h.message(); h.last.Name != "done" || m.State != Stopped || m.Content != "At ni" || h.text != "At ni" || m.Problem != "" {
+			t.Errorf("%s: %s %+v", name, h.last.Name, m)
+		}
+		if all, _, err := Checkpoints(as(t, ann), d.db, ann, s, "", 10); err != nil || len(all) != 1 {
+			t.Errorf("%s: %d checkpoints, %v", name, len(all), err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,8 +15,9 @@ import (
 // After a restart of the database everybody gets time to say so again.
 const dead = `(p.producer_id IS NULL OR greatest(p.alive_until, pg_postmaster_start_time() + interval '6 seconds') < now())`
 
-// unclaimed is a condition on a message m: nobody has gone on with it for too long.
-const unclaimed = `(m.producer_id IS NULL AND m.handed_over_at < now() - interval '1 minute')`
+// unclaimed is a condition on a message m: nobody has gone on with it for too long, or
+// should.
+const unclaimed = `(m.producer_id IS NULL AND (m.stop_requested OR m.handed_over_at < now() - interval '1 minute'))`
 
 // Why an answer ended that its process did not end, for a person.
 const stranded = "The server that was writing this answer stopped before it was done. What it had written is kept: ask for the rest, or ask again."
@@ -55,7 +57,8 @@ func interrupt(ctx context.Context, db postgres.Beginner, answers []Answer, own 
 // deepest is how many messages a branch is walked back for what was shown to the model.
 const deepest = 400
 
-// endStranded ends answers as their log has them, each with a checkpoint: behind it
+// endStranded ends answers as their log has them, each with a checkpoint. What a person
+// wanted to stop has stopped. Behind the checkpoint
 // stands the nearest one on the branch, and it names the summary that there was when
 // the answer began. Which model wrote is not known, nor the wording of its
 // instructions. The tokens are an estimate (llm.EstimateText).
@@ -65,9 +68,9 @@ const deepest = 400
 const endStranded = `
 	WITH RECURSIVE ended AS (
 		UPDATE messages
-		SET state = CASE WHEN l.content = '' THEN 'failed' ELSE 'interrupted' END,
+		SET state = CASE WHEN m.stop_requested THEN 'stopped' WHEN l.content = '' THEN 'failed' ELSE 'interrupted' END,
 			content = l.content, citations = l.citations, events = l.events, tokens = (octet_length(l.content) + 3) / 4,
-			problem = $5, finished_at = now()
+			problem = CASE WHEN NOT m.stop_requested THEN $5 END, finished_at = now()
 		FROM unnest($1::text[], $2::text[], $3::text[], $6::text[]) AS a (organization_id, session_id, message_id, checkpoint_id)
 		JOIN messages m ON m.organization_id = a.organization_id AND m.session_id = a.session_id AND m.message_id = a.message_id
 		LEFT JOIN producers p USING (producer_id)
@@ -104,3 +107,38 @@ const endStranded = `
 		SELECT max(w.checkpoint_id) AS checkpoint_id, max(w.summary_id) AS summary_id
 		FROM walk w
 		WHERE w.organization_id = e.organization_id AND w.session_id = e.session_id AND w.message_id = e.message_id) b`
+
+// Bury ends an answer whose process has died, or that nobody has gone on with, as it would
+// end when somebody read it, and tells whether it did.
+func (r *Relay) Bury(ctx context.Context, a Answer) (ended bool, err error) {
+	if r.live(a) != nil {
+		return false, nil
+	}
+	stranded := false
+	err = r.alone(ctx, func(ctx context.Context) error {
+		err := r.o.DB.QueryRow(ctx, `
+			SELECT CASE WHEN m.producer_id IS NULL THEN `+unclaimed+` ELSE `+dead+` END
+			FROM messages m
+			LEFT JOIN producers p USING (producer_id)
+			WHERE m.organization_id = $1 AND m.session_id = $2 AND m.message_id = $3 AND m.state = 'streaming'`,
+			a.Organization, a.Session, a.Message).Scan(&stranded)
+		if errors.Is(err, pgx.ErrNoRows) { // it has ended by itself
+			ended, err = true, nil
+		}
+		return err
+	})
+	if err != nil || !stranded {
+		return ended, err
+	}
+	select { // see doubt
+	case <-time.After(r.o.Lease / doubt):
+	case <-ctx.Done():
+		return false, postgres.Fault(ctx.Err())
+	}
+	err = r.alone(ctx, func(ctx context.Context) error {
+		n, err := interrupt(ctx, r.o.DB, []Answer{a}, "")
+		ended = n > 0
+		return err
+	})
+	return ended, err
+}

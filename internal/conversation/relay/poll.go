@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -213,17 +214,27 @@ func (r *Relay) fetch(ctx context.Context, answers []Answer, watched map[Answer]
 	return states, nil
 }
 
-// Stop has an answer end, wherever it is made: at once when that is here, else
-// within a fraction of a second. Nothing happens when it is not being made.
+// Stop has an answer end, wherever it is made: at once when that is here, or when nobody
+// makes it any more, else within a fraction of a second. Nothing happens when it has ended.
 func (r *Relay) Stop(ctx context.Context, a Answer) error {
 	if l := r.live(a); l != nil {
 		l.cancel(ErrStopped)
 		return nil
 	}
 	return r.alone(ctx, func(ctx context.Context) error {
-		_, err := r.o.DB.Exec(ctx, `
-			UPDATE messages SET stop_requested = true
-			WHERE organization_id = $1 AND session_id = $2 AND message_id = $3 AND state = 'streaming'`, a.Organization, a.Session, a.Message)
+		nobodys := false
+		err := r.o.DB.QueryRow(ctx, `
+			UPDATE messages m
+			SET stop_requested = true
+			WHERE m.organization_id = $1 AND m.session_id = $2 AND m.message_id = $3 AND m.state = 'streaming'
+			RETURNING (SELECT `+dead+` FROM (VALUES (m.producer_id)) AS made (producer_id) LEFT JOIN producers p USING (producer_id))`,
+			a.Organization, a.Session, a.Message).Scan(&nobodys)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return nil
+		case err == nil && nobodys:
+			_, err = interrupt(ctx, r.o.DB, []Answer{a}, "")
+		}
 		return err
 	})
 }
