@@ -97,7 +97,7 @@ func (s *server) complete(w http.ResponseWriter, r *http.Request, in *completion
 	if err := s.guard.ask(r.Context(), p); err != nil {
 		return err
 	}
-	ctx, end := bounded(r.Context())
+	ctx, end := bounded(r.Context(), edge.Draining(r.Context()))
 	defer end()
 	done, err := s.guard.answer(ctx, p)
 	if err != nil {
@@ -145,15 +145,15 @@ func gone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), conte
 var errRestarting = errors.New("the process has been told to stop")
 
 // bounded gives a context that ends when an answer has taken too long, or the process
-// cannot wait for it any more.
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+// cannot wait for it any more once it has been told to stop.
+func bounded(ctx context.Context, draining <-chan struct{}) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithTimeout(ctx, longestCompletion)
 	ctx, end := context.WithCancelCause(ctx)
 	go func() {
 		select {
 		case <-ctx.Done():
 			return
-		case <-edge.Draining(ctx):
+		case <-draining:
 		}
 		last := time.NewTimer(drainCompletion)
 		defer last.Stop()

@@ -15,6 +15,7 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/conversation"
+	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/llm"
@@ -59,7 +60,7 @@ func (s *server) completeInSession(w http.ResponseWriter, r *http.Request, p acc
 	if err := s.guard.ask(r.Context(), p); err != nil {
 		return err
 	}
-	ctx, end := bounded(r.Context())
+	ctx, end := bounded(r.Context(), edge.Draining(r.Context()))
 	defer end()
 	done, err := s.guard.read(ctx, p)
 	if err != nil {

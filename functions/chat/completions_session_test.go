@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -72,7 +73,7 @@ func TestCompletionsInASession(t *testing.T) {
 		}
 		return say("A bird.")
 	})
-	second := r.bound(session, "And a rook?", `,"stream":true,"temperature":0.5,"max_tokens":7,"stream_options":{"include_usage":true}`).Want(200)
+	second := r.bound(session, "And a rook?", `,"stream":true,"temperature":0.5,"max_tokens":7,"stream_options":{"include_usage":true},"response_format":{"type":"text"},"parallel_tool_calls":true`).Want(200)
 	events := dataOf(t, second.Body.String())
 	if n := len(events); events[n-1] != "[DONE]" || strict[completionChunk](t, events[n-2]).Usage.Total != 110 || !strings.Contains(second.Body.String(), "A bird.") {
 		t.Errorf("%s", second.Body)
@@ -155,12 +156,35 @@ func TestCompletionsSentAgain(t *testing.T) {
 	if said := r.said(session); len(said) != 8 {
 		t.Errorf("%q", said)
 	}
+	r.exec(`ALTER TABLE messages DISABLE TRIGGER USER`)
+	r.exec(`UPDATE messages SET created_at = created_at - interval '11 minutes'`)
+	r.bound(session, "No", "", "X-Stainless-Retry-Count", "1").Want(200) // no client waits for so long
+	if said := r.said(session); len(said) != 10 {
+		t.Errorf("%q", said)
+	}
 	for range 2 {
 		r.bound(session, "Keyed", "", "Idempotency-Key", "k 1").Want(200)
 	}
 	a := r.bound(session, "Other words", "", "Idempotency-Key", "k 1").Want(409)
-	if said := r.said(session); len(said) != 10 || errorOf(t, a) != "conflict" || a.Header().Get("X-Should-Retry") != "false" {
+	if said := r.said(session); len(said) != 12 || errorOf(t, a) != "conflict" || a.Header().Get("X-Should-Retry") != "false" {
 		t.Errorf("%q %v %s", said, a.Header(), a.Body)
+	}
+}
+
+// F41: an answer that another process goes on with does not end here.
+func TestCompletionsAreHandedOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	session := r.session()
+	r.model.says(held(nil, "One ", ""))
+	read := make(chan edgetest.Answer)
+	go func() { read <- r.bound(session, "Count", `,"stream":true`) }()
+	eventually(t, func() bool { return len(r.said(session)) == 2 })
+	ctx, cancel := context.WithTimeout(t.Context(), 2100*time.Millisecond) // of which 2 s are for handing over
+	defer cancel()
+	r.drain(ctx)
+	if text := (<-read).Body.String(); strings.Contains(text, "[DONE]") || !strings.Contains(text, `"error"`) {
+		t.Errorf("%s", text)
 	}
 }
 
@@ -173,12 +197,18 @@ func TestCompletionsThatBrokeOff(t *testing.T) {
 	r.model.says(func(_ context.Context, _ llm.Request, say func(string) error) error {
 		return fault.New(fault.Unavailable, "The language model cannot be reached.")
 	})
-	a := r.bound(session, "Well?", "", "X-Stainless-Retry-Count", "0")
+	const wishes = `,"temperature":0.5,"max_tokens":7`
+	a := r.bound(session, "Well?", wishes, "X-Stainless-Retry-Count", "0")
 	if a.Code != http.StatusServiceUnavailable {
 		t.Fatalf("%d %s", a.Code, a.Body)
 	}
-	r.model.says(words("Well."))
-	c := strict[completion](t, r.bound(session, "Well?", "", "X-Stainless-Retry-Count", "1").Want(200).Body.String())
+	r.model.says(func(_ context.Context, req llm.Request, say func(string) error) error {
+		if string(req.Extra["temperature"]) != "0.5" || req.MaxTokens != 7 {
+			t.Errorf("the next answer is asked for with %s, %d", req.Extra, req.MaxTokens)
+		}
+		return say("Well.")
+	})
+	c := strict[completion](t, r.bound(session, "Well?", wishes, "X-Stainless-Retry-Count", "1").Want(200).Body.String())
 	if *c.Choices[0].Message.Content != "Well." {
 		t.Errorf("%+v", c)
 	}

@@ -129,6 +129,10 @@ func TestCompletion(t *testing.T) {
 			says{[]llm.Piece{{Text: "No.", Refusal: true}}, llm.Response{Model: "m-1", Usage: usage, Finish: llm.Refusal}, nil},
 			`{"index":0,"message":{"role":"assistant","content":null,"refusal":"No.","annotations":[]},"logprobs":null,"finish_reason":"stop"}`,
 		},
+		"refusal in the middle": {
+			says{[]llm.Piece{{Text: "Well. "}, {Text: "No.", Refusal: true}}, llm.Response{Model: "m-1", Usage: usage, Finish: llm.Refusal}, nil},
+			`{"index":0,"message":{"role":"assistant","content":"Well. ","refusal":"No.","annotations":[]},"logprobs":null,"finish_reason":"stop"}`,
+		},
 		"filter": {
 			says{[]llm.Piece{{Text: "x"}}, llm.Response{Model: "m-1", Usage: usage, Finish: llm.Refusal}, nil},
 			`{"index":0,"message":{"role":"assistant","content":"x","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"content_filter"}`,
@@ -262,6 +266,10 @@ func TestCompletionErrors(t *testing.T) {
 		"image":            {body: `{"model":"lectern","messages":[{"role":"user","content":[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":"data:"}}]}]}`, status: 400, want: "invalid_request_error messages[0].content[1].type "},
 		"no content":       {body: `{"model":"lectern","messages":[{"role":"user","content":null}]}`, status: 400, want: "invalid_request_error messages[0].content "},
 		"number":           {body: `{"model":"lectern","messages":[{"role":"user","content":1}]}`, status: 400, want: "invalid_request_error messages[0].content "},
+		"who calls":        {body: `{"model":"lectern","messages":[{"role":"user","content":"x","tool_calls":[{"id":"c1","type":"function","function":{"name":"look","arguments":"{}"}}]}]}`, status: 400, want: "invalid_request_error messages[0].tool_calls "},
+		"no parts":         {body: `{"model":"lectern","messages":[{"role":"user","content":[]}]}`, status: 400, want: "invalid_request_error messages[0].content "},
+		"part's members":   {body: `{"model":"lectern","messages":[{"role":"user","content":[{"type":"text","text":"x","more":1}]}]}`, status: 400, want: "invalid_request_error messages[0].content[0] "},
+		"two in a part":    {body: `{"model":"lectern","messages":[{"role":"user","content":[{"type":"text","text":"x","refusal":"y"}]}]}`, status: 400, want: "invalid_request_error messages[0].content[0].text "},
 		"no call":          {body: `{"model":"lectern","messages":[{"role":"tool","content":"1"}]}`, status: 400, want: "invalid_request_error messages[0].tool_call_id "},
 		"n":                {body: `{` + hello + `,"n":2}`, status: 400, want: "invalid_request_error n "},
 		"logprobs":         {body: `{` + hello + `,"logprobs":true}`, status: 400, want: "invalid_request_error logprobs "},
@@ -270,6 +278,11 @@ func TestCompletionErrors(t *testing.T) {
 		"temperature":      {body: `{` + hello + `,"temperature":3}`, status: 400, want: "invalid_request_error temperature "},
 		"stops":            {body: `{` + hello + `,"stop":["a","b","c","d","e"]}`, status: 400, want: "invalid_request_error stop "},
 		"stop null":        {body: `{` + hello + `,"stop":["a",null]}`, status: 400, want: "invalid_request_error stop "},
+		"no stops":         {body: `{` + hello + `,"stop":[]}`, status: 400, want: "invalid_request_error stop "},
+		"choice of more":   {body: `{` + hello + `,"tool_choice":{"type":"function","function":{"name":"x"},"more":1}}`, status: 400, want: "invalid_request_error tool_choice "},
+		"choice of what":   {body: `{` + hello + `,"tool_choice":{"type":"custom","function":{"name":"x"}}}`, status: 400, want: "invalid_request_error tool_choice "},
+		"choice of nobody": {body: `{` + hello + `,"tool_choice":{"type":"function","function":{"name":""}}}`, status: 400, want: "invalid_request_error tool_choice "},
+		"long choice":      {body: `{` + hello + `,"tool_choice":{"type":"function","function":{"name":"` + strings.Repeat("x", 65) + `"}}}`, status: 400, want: "invalid_request_error tool_choice "},
 		"choice":           {body: `{` + hello + `,"tool_choice":"some"}`, status: 400, want: "invalid_request_error tool_choice "},
 		"web search":       {body: `{` + hello + `,"tools":[{"type":"web_search"}]}`, status: 400, want: "invalid_request_error tools[0].function "},
 		"unknown":          {body: `{` + hello + `,"prediction":{}}`, status: 400, want: "invalid_request_error prediction "},
@@ -372,7 +385,7 @@ func TestEveryFieldIsPlaced(t *testing.T) {
 		t.Errorf("%d fields are declared", len(schema.Properties))
 	}
 	var in completionRequest
-	if err := json.Unmarshal([]byte(`{"model":"a","messages":[{}],"n":1,"user":"u","store":true,"metadata":{},"stream":true,"max_tokens":1,"headers":{"a":"b"},"extra_body":{"model":"x"}}`), &in); err != nil {
+	if err := json.Unmarshal([]byte(`{"model":"a","messages":[{}],"n":1,"user":"u","store":true,"metadata":{},"stream":true,"max_tokens":1,"headers":{"a":"b"},"extra_body":{"model":"x"},"tools":null,"tool_choice":null,"stop":null,"temperature":null}`), &in); err != nil {
 		t.Fatal(err)
 	}
 	if extra, err := in.extra(); err != nil || len(extra) > 0 {
