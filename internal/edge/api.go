@@ -149,9 +149,7 @@ func RegisterStream[I any](a *API, need Policy, op huma.Operation, events map[st
 				w.WriteHeader(http.StatusNoContent)
 				return
 			}
-			ctx, release := a.gate.Hold(c.Context())
-			defer release()
-			Stream(w, r.WithContext(ctx), produce)
+			hold(w, r.WithContext(c.Context()), a.gate.Hold, produce)
 		}}, nil
 	})
 	allowNull(a.OpenAPI(), op)

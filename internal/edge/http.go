@@ -51,70 +51,117 @@ type draining struct {
 func (d draining) Drain(ctx context.Context) { d.drain(ctx) }
 
 // instrument gives a request its id and trace, sets the headers of every answer,
-// recovers panics, and logs the request once, when it is over.
+// recovers panics, and logs the request once, when it is over. A stream that the handler
+// has begun runs when the handler has returned.
 func (f Front) instrument(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := newRequest(r)
-		q.client = f.client(r)
-		ctx := context.WithValue(r.Context(), requestKey{}, q)
-		rec := &recorder{ResponseWriter: w}
+		q.client, q.outer = f.client(r), true
+		// A stream may go on when the server takes the request for answered; see line.
+		ctx, end := context.WithCancel(context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, q))
+		released := context.AfterFunc(r.Context(), end)
+		v := &visit{
+			q: q, out: recorder{ResponseWriter: w}, ctx: ctx, method: r.Method, url: loggedURL(r.URL),
+			agent: shorten(r.UserAgent(), 512), health: r.URL.Path == "/healthz", began: time.Now(),
+		}
 		secure(w.Header(), r)
 		w.Header().Set("X-Request-Id", q.id)
-		start := time.Now()
-		defer func() {
-			p := recover()
-			var stack string
-			if p != nil && p != http.ErrAbortHandler {
-				stack = string(debug.Stack())
-				q.err = fmt.Errorf("panic: %v", p)
-				if rec.status == 0 {
-					writeProblem(ctx, rec, q.err)
-				} else {
-					p = http.ErrAbortHandler // part of the answer is out: cut the connection rather than append to it
-				}
+		cut := v.serve(func() { next.ServeHTTP(&v.out, r.WithContext(ctx)) })
+		if q.stream != nil && v.out.status == 0 {
+			all := linesFor(r)
+			if line := all.take(w); line != nil {
+				released()
+				v.out.ResponseWriter, v.out.status = line, http.StatusOK
+				go v.stream(all, line, end)
+				return
 			}
-			logAccess(ctx, r, rec, q.err, stack, time.Since(start))
-			if p == http.ErrAbortHandler {
-				panic(p)
-			}
-		}()
-		next.ServeHTTP(rec, r.WithContext(ctx))
+			cut = v.serve(v.run)
+		}
+		released()
+		end()
+		v.log()
+		if cut {
+			panic(http.ErrAbortHandler)
+		}
 	})
 }
 
-// logAccess writes the one line about a request: at ERROR when it was our fault, at
+// visit is a request while it is answered, with what is logged of it then.
+type visit struct {
+	q                  *request
+	out                recorder
+	ctx                context.Context
+	method, url, agent string
+	health             bool // a prober asks
+	began              time.Time
+	stack              string // of a panic
+}
+
+// run runs the stream.
+func (v *visit) run() { v.q.stream.run(&v.out) }
+
+// stream runs the stream on a line.
+func (v *visit) stream(all *lines, on *line, hungUp func()) {
+	all.run(on, hungUp, func() (cut bool) { return v.serve(v.run) })
+	v.log()
+}
+
+// serve does a part of what a request asks for and recovers its panics. Cut says that a
+// part of the answer is out: the connection is to be cut rather than an error appended.
+func (v *visit) serve(part func()) (cut bool) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		v.q.stream = nil
+		if p != http.ErrAbortHandler {
+			v.stack = string(debug.Stack())
+			v.q.err = fmt.Errorf("panic: %v", p)
+			if v.out.status == 0 {
+				writeProblem(v.ctx, &v.out, v.q.err)
+				return
+			}
+		}
+		cut = true
+	}()
+	part()
+	return false
+}
+
+// log writes the one line about a request: at ERROR when it was our fault, at
 // WARNING when a part we need was missing or a delivery is given up, at DEBUG for
 // health checks.
-func logAccess(ctx context.Context, r *http.Request, rec *recorder, err error, stack string, took time.Duration) {
+func (v *visit) log() {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{slog.Group("httpRequest",
-		slog.String("requestMethod", r.Method),
-		slog.String("requestUrl", loggedURL(r.URL)),
-		slog.Int("status", rec.code()),
-		slog.String("latency", fmt.Sprintf("%.6fs", took.Seconds())),
-		slog.Int64("responseSize", rec.size),
-		slog.String("userAgent", shorten(r.UserAgent(), 512)),
-		slog.String("remoteIp", loggedAddress(ClientAddress(ctx))),
+		slog.String("requestMethod", v.method),
+		slog.String("requestUrl", v.url),
+		slog.Int("status", v.out.code()),
+		slog.String("latency", fmt.Sprintf("%.6fs", time.Since(v.began).Seconds())),
+		slog.Int64("responseSize", v.out.size),
+		slog.String("userAgent", v.agent),
+		slog.String("remoteIp", loggedAddress(ClientAddress(v.ctx))),
 	)}
-	if r.URL.Path == "/healthz" {
+	if v.health {
 		level = slog.LevelDebug
 	}
-	if err != nil {
+	if err := v.q.err; err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()), slog.String("kind", fault.KindOf(err).String()))
 		switch {
 		case fault.Is(err, fault.Internal):
 			level = slog.LevelError
 		case fault.Is(err, fault.Unavailable):
 			level = slog.LevelWarn
-		case rec.code() < 300: // a delivery that is acknowledged although it failed
+		case v.out.code() < 300: // a delivery that is acknowledged although it failed
 			level = slog.LevelWarn
 			attrs = append(attrs, slog.String("outcome", "not retried"))
 		}
 	}
-	if stack != "" {
-		attrs = append(attrs, slog.String("stack_trace", stack))
+	if v.stack != "" {
+		attrs = append(attrs, slog.String("stack_trace", v.stack))
 	}
-	slog.LogAttrs(ctx, level, "request", attrs...)
+	slog.LogAttrs(v.ctx, level, "request", attrs...)
 }
 
 func healthz(next http.Handler) http.Handler {

@@ -70,8 +70,10 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	going := context.WithoutCancel(ctx)
 	draining, drain := context.WithCancel(going)
 	defer drain()
-	base, cut := context.WithCancel(context.WithValue(going, drainKey{}, draining))
+	going, cut := context.WithCancel(going)
 	defer cut()
+	streams := &lines{cut: going}
+	base := context.WithValue(context.WithValue(going, drainKey{}, draining), linesKey{}, streams)
 	server := &http.Server{
 		Handler:           handler,
 		BaseContext:       func(net.Listener) context.Context { return base },
@@ -102,6 +104,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		finishing.Go(func() { d.Drain(limit) })
 	}
 	err := server.Shutdown(limit)
+	if err == nil {
+		err = streams.wait(limit)
+	}
 	finishing.Wait()
 	if errors.Is(err, context.DeadlineExceeded) {
 		slog.WarnContext(ctx, "requests were cut at the end of the drain", "limit", drainTimeout.String())

@@ -19,6 +19,9 @@ type request struct {
 	client  netip.Addr // who sent it; see Front
 	dialect Dialect    // in which its errors are told; nil: ours
 	err     error
+
+	outer  bool    // HTTP is around the handler, and runs the stream when the handler has returned
+	stream *stream // that it is answered with; nil: none
 }
 
 type requestKey struct{}

@@ -32,37 +32,34 @@ type Message struct {
 // be told any more: it is logged, and the client comes again by itself.
 // https://html.spec.whatwg.org/multipage/server-sent-events.html
 //
-// An open stream costs a timer beside its request: thousands may be open.
-func Stream(w http.ResponseWriter, r *http.Request, produce func(ctx context.Context, send func(Message) error) error) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	s := &stream{w: w, controller: http.NewResponseController(w), cancel: cancel}
+// Behind HTTP the stream begins when the handler that called Stream, and all that called
+// the handler, has returned: nothing of them is kept while it is open. An open stream
+// costs a timer beside its request, or two small goroutines instead of it (see line).
+func Stream(w http.ResponseWriter, r *http.Request, produce Producer) {
+	hold(w, r, context.WithCancel, produce)
+}
+
+// hold is Stream as long as the gate lets who asks stay.
+func hold(w http.ResponseWriter, r *http.Request, admitted func(ctx context.Context) (context.Context, context.CancelFunc), produce Producer) {
+	s := &stream{ctx: r.Context(), admitted: admitted, produce: produce}
 	LongLived(w)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // proxies must not collect
-	w.WriteHeader(http.StatusOK)
-	if s.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectAfter.Milliseconds())) != nil {
+	if q := requestOf(s.ctx); q != nil && q.outer {
+		q.stream = s
 		return
 	}
-
-	defer context.AfterFunc(drained(ctx), cancel)()
-	s.keepAlive()
-	defer s.end()
-	err := produce(ctx, func(m Message) error {
-		if err := r.Context().Err(); err != nil { // gone, or no longer admitted (see Gate.Hold)
-			return err
-		}
-		return s.send(m)
-	})
-	if err != nil && ctx.Err() == nil && s.broken() == nil { // a reader that went, or that a drain sent elsewhere, is no failure
-		Failed(ctx, err)
-	}
+	s.run(w)
 }
 
 // stream serializes writers: the producer and the heartbeat.
 type stream struct {
+	ctx      context.Context // of the handler; its values are those of the stream's
+	admitted func(ctx context.Context) (context.Context, context.CancelFunc)
+	produce  Producer
+
 	w          http.ResponseWriter
 	controller *http.ResponseController
 	cancel     context.CancelFunc // ends the producer's ctx
@@ -73,6 +70,33 @@ type stream struct {
 	last     time.Time // of the writes
 	deadline time.Time // of the connection
 	err      error     // of the first write that failed
+}
+
+// run sends what the producer has until it is done.
+func (s *stream) run(w http.ResponseWriter) {
+	s.w, s.controller = w, http.NewResponseController(w)
+	admitted, release := s.admitted(s.ctx)
+	defer release()
+	ctx, cancel := context.WithCancel(admitted)
+	s.cancel = cancel
+	defer s.cancel()
+	w.WriteHeader(http.StatusOK)
+	if s.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectAfter.Milliseconds())) != nil {
+		return
+	}
+
+	defer context.AfterFunc(drained(ctx), s.cancel)()
+	s.keepAlive()
+	defer s.end()
+	err := s.produce(ctx, func(m Message) error {
+		if err := admitted.Err(); err != nil { // gone, or no longer admitted (see Gate.Hold)
+			return err
+		}
+		return s.send(m)
+	})
+	if err != nil && ctx.Err() == nil && s.broken() == nil { // a reader that went, or that a drain sent elsewhere, is no failure
+		Failed(ctx, err)
+	}
 }
 
 // encoders are shared by all streams: each needs one only while it writes.
