@@ -75,6 +75,7 @@ func TestNothingIsToldBeforeItIsKept(t *testing.T) {
 	select {
 	case err := <-sent:
 		t.Errorf("told before the money was put aside: %v", err)
+		sent <- err
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(goOn)
