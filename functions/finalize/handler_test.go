@@ -19,8 +19,9 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/course"
-	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/course/coursetest"
 	"lectern.dev/lectern/internal/edge/cloudevent"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/id"
@@ -43,29 +44,14 @@ type house struct {
 	course, lesson string
 }
 
-// anyone may call: who really may is shown in functions/local/house.
-var anyone = edge.CallersFunc(func(*http.Request) error { return nil })
-
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}}
 	board := &live.Memory{}
 	db := pgtest.As(t, h.db, postgres.System)
-	h.Handler = finalize.New(finalize.Deps{Callers: anyone, DB: db, Queue: h.queue, Board: board, Bucket: h.bucket})
+	h.Handler = finalize.New(finalize.Deps{Callers: edgetest.Anyone, DB: db, Queue: h.queue, Board: board, Bucket: h.bucket})
 	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: board}
-	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
-		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
-		if err != nil {
-			return err
-		}
-		m, err := course.CreateModule(ctx, tx, organization, c.ID, course.ModuleFields{Title: "First"})
-		if err != nil {
-			return err
-		}
-		l, err := course.CreateLesson(ctx, tx, organization, m.ID, course.LessonFields{Title: "Packages"})
-		h.course, h.lesson = c.ID, l.ID
-		return err
-	})
+	h.course, h.lesson = coursetest.Lesson(t, h.db, organization)
 	return h
 }
 

@@ -20,7 +20,7 @@ import (
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/course"
-	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
@@ -35,9 +35,6 @@ import (
 	"lectern.dev/lectern/internal/source/extract"
 	"lectern.dev/lectern/internal/source/sample"
 )
-
-// anyone may call: who really may is shown in functions/local/house.
-var anyone = edge.CallersFunc(func(*http.Request) error { return nil })
 
 func TestMain(m *testing.M) {
 	extract.ChildMain()
@@ -59,7 +56,7 @@ func newHouse(t *testing.T, model llm.Model) *house {
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}}
 	board, db := &live.Memory{}, pgtest.As(t, h.db, postgres.System)
 	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: board}
-	h.http = generate.New(generate.Deps{Callers: anyone, DB: db, Queue: h.queue, Board: board, Model: model})
+	h.http = generate.New(generate.Deps{Callers: edgetest.Anyone, DB: db, Queue: h.queue, Board: board, Model: model})
 	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
 		c, err := course.Create(ctx, tx, account.Local.Organization, account.Local.User, course.Fields{Title: "A course", Language: "en"})
 		h.course = c.ID

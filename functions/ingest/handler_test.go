@@ -16,7 +16,7 @@ import (
 	"lectern.dev/lectern/functions/ingest"
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
-	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
@@ -27,9 +27,6 @@ import (
 	"lectern.dev/lectern/internal/source/extract"
 	"lectern.dev/lectern/internal/source/sample"
 )
-
-// anyone may call: who really may is shown in functions/local/house.
-var anyone = edge.CallersFunc(func(*http.Request) error { return nil })
 
 func TestMain(m *testing.M) {
 	extract.ChildMain()
@@ -51,7 +48,7 @@ func newHouse(t *testing.T) *house {
 	db := pgtest.As(t, h.db, postgres.System)
 	h.runner = &job.Runner{DB: db, Queue: tasks, Board: board}
 	h.Handler = ingest.New(ingest.Deps{
-		Callers: anyone,
+		Callers: edgetest.Anyone,
 		DB:      db, Queue: tasks, Board: board, Bucket: h.bucket, TempDir: t.TempDir(),
 		Limits: extract.Limits{Wall: time.Minute, Silence: time.Minute, Memory: 1 << 30},
 	})

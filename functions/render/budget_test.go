@@ -7,6 +7,7 @@ import (
 
 	"lectern.dev/lectern/functions/render"
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
@@ -32,7 +33,7 @@ func TestFilmsArePaidFor(t *testing.T) {
 		Bucket: h.bucket, Speaker: budget.Speaker{Speaker: h.speaker, Ledger: ledger, Model: "hum"}, Encoder: h.encoder, TempDir: t.TempDir(),
 	})
 	h.Handler = render.New(render.Deps{
-		Callers: anyone, DB: db, Queue: h.queue, Board: &live.Memory{}, Studio: studio,
+		Callers: edgetest.Anyone, DB: db, Queue: h.queue, Board: &live.Memory{}, Studio: studio,
 		Meter: &budget.Meter{Ledger: ledger, Renderer: "studio", Processors: 2},
 	})
 	task := h.order(t)

@@ -16,7 +16,8 @@ import (
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/course"
-	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/course/coursetest"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/encode"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film"
@@ -49,9 +50,6 @@ type encoder struct {
 	h *house
 }
 
-// anyone may call: who really may is shown in functions/local/house.
-var anyone = edge.CallersFunc(func(*http.Request) error { return nil })
-
 func (e encoder) Join(ctx context.Context, dst string, cut encode.Cut) error {
 	if hook, ok := e.h.joining.Load().(func()); ok {
 		hook()
@@ -63,20 +61,8 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}, encoder: &encode.Fake{}, speaker: &speech.Fake{}}
 	studio := film.New(film.Deps{Bucket: h.bucket, Speaker: h.speaker, Encoder: encoder{h.encoder, h}, TempDir: t.TempDir()})
-	h.Handler = render.New(render.Deps{Callers: anyone, DB: pgtest.As(t, h.db, postgres.System), Queue: h.queue, Board: &live.Memory{}, Studio: studio})
-	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
-		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
-		if err != nil {
-			return err
-		}
-		m, err := course.CreateModule(ctx, tx, organization, c.ID, course.ModuleFields{Title: "First"})
-		if err != nil {
-			return err
-		}
-		l, err := course.CreateLesson(ctx, tx, organization, m.ID, course.LessonFields{Title: "Packages"})
-		h.course, h.lesson = c.ID, l.ID
-		return err
-	})
+	h.Handler = render.New(render.Deps{Callers: edgetest.Anyone, DB: pgtest.As(t, h.db, postgres.System), Queue: h.queue, Board: &live.Memory{}, Studio: studio})
+	h.course, h.lesson = coursetest.Lesson(t, h.db, organization)
 	return h
 }
 

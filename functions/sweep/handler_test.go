@@ -19,7 +19,8 @@ import (
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/course"
-	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/course/coursetest"
+	"lectern.dev/lectern/internal/edge/edgetest"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/id"
@@ -47,28 +48,13 @@ type house struct {
 	course, lesson string
 }
 
-// anyone may call: who really may is shown in functions/local/house.
-var anyone = edge.CallersFunc(func(*http.Request) error { return nil })
-
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}, board: &live.Memory{}}
 	db := pgtest.As(t, h.db, postgres.System)
-	h.Handler = sweep.New(sweep.Deps{Callers: anyone, Pool: db, Ledger: &budget.Ledger{DB: db, Defaults: limits}, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket})
+	h.Handler = sweep.New(sweep.Deps{Callers: edgetest.Anyone, Pool: db, Ledger: &budget.Ledger{DB: db, Defaults: limits}, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket})
 	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: h.board}
-	h.do(t, func(ctx context.Context, tx pgx.Tx) error {
-		c, err := course.Create(ctx, tx, organization, account.Local.User, course.Fields{Title: "Debian", Language: "en"})
-		if err != nil {
-			return err
-		}
-		m, err := course.CreateModule(ctx, tx, organization, c.ID, course.ModuleFields{Title: "First"})
-		if err != nil {
-			return err
-		}
-		l, err := course.CreateLesson(ctx, tx, organization, m.ID, course.LessonFields{Title: "Packages"})
-		h.course, h.lesson = c.ID, l.ID
-		return err
-	})
+	h.course, h.lesson = coursetest.Lesson(t, h.db, organization)
 	return h
 }
 
@@ -306,7 +292,7 @@ func TestOldVideosAndSegmentsGo(t *testing.T) {
 		t.Errorf("left: %s\nwant: %s", got, want)
 	}
 
-	impatient := sweep.New(sweep.Deps{Callers: anyone, Pool: h.db, Ledger: &budget.Ledger{DB: h.db, Defaults: limits}, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket, SegmentAge: time.Nanosecond})
+	impatient := sweep.New(sweep.Deps{Callers: edgetest.Anyone, Pool: h.db, Ledger: &budget.Ledger{DB: h.db, Defaults: limits}, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket, SegmentAge: time.Nanosecond})
 	h.Handler = impatient
 	h.want(t, sweep.Report{Segments: 1})
 }
