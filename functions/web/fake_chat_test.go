@@ -55,7 +55,7 @@ func newFakeChat(mu *sync.Mutex) *fakeChat {
 
 func routerCitations() []cited {
 	return []cited{
-		{N: 1, Name: "The home network handbook", Evidence: handbook(12, "One box, three jobs", "The device sold as a router combines a modem or an uplink port, a switch and an access point.")[0]},
+		{N: 1, Name: "The home network handbook", Evidence: handbook(12, "The home network handbook > One box, three jobs", "The device sold as a router combines a modem or an uplink port, a switch and an access point.")[0]},
 		{N: 2, Name: "What a router really does", Lesson: lessonID, Evidence: course.Evidence{Quote: "The third is a radio, and it is the one you notice most."}},
 	}
 }

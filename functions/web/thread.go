@@ -38,7 +38,7 @@ func thread(session string, all []message, at string) ([]turn, error) {
 		place[m.ID] = i
 		siblings[m.Parent] = append(siblings[m.Parent], i)
 		parent, known := place[m.Parent]
-		below[i] = m.ID == at || known && parent != i && below[parent]
+		below[i] = m.ID == at || known && below[parent]
 		if below[i] {
 			leaf = i
 		}

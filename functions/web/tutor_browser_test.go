@@ -25,6 +25,15 @@ func openTutor(t *testing.T, site string, v view) context.Context {
 	return tab
 }
 
+// openTalk opens a conversation that has taken place on its own page.
+func openTalk(t *testing.T, site string, api *fakeAPI, session string) context.Context {
+	t.Helper()
+	api.change(api.chat.talked)
+	tab := openTab(t, site, view{as: "learner"})
+	act(t, tab, chromedp.Navigate(site+"/tutor/"+session))
+	return tab
+}
+
 // askTutor types a question and sends it.
 func askTutor(t *testing.T, tab context.Context, question string) {
 	t.Helper()
@@ -119,15 +128,16 @@ func TestAnswerIsResumedWithoutAGap(t *testing.T) {
 	site, api := startSite(t)
 	words := make([]string, 8)
 	for i := range words {
-		words[i] = fmt.Sprintf("word%d ", i)
+		words[i] = fmt.Sprintf("word%d [7] ", i) // a number that points to nothing stays as it is
 	}
 	api.chat.words, api.chat.ending = words, message{State: "complete"}
 	api.chat.pace, api.chat.mute, api.chat.rejects = make(chan struct{}), 1, 2
 	tab := openTutor(t, site, view{})
+	eval[int](t, tab, `self.notes = [], new MutationObserver(() => notes.push(document.querySelector("[data-note]").textContent)).observe(document.querySelector("[data-note]"), {childList: true}), 0`)
 	askTutor(t, tab, "Go on and on")
 	for _, word := range words[:4] {
 		api.chat.pace <- struct{}{}
-		until(t, tab, fmt.Sprintf(`%s?.includes(%q)`, lastSaid, strings.TrimSpace(word)))
+		until(t, tab, fmt.Sprintf(`%s?.includes(%q) && document.querySelector("[data-note]").hidden`, lastSaid, strings.TrimSpace(word)))
 		api.change(func() { api.chat.breaks++; api.chat.grown.Broadcast() })
 	}
 	close(api.chat.pace)
@@ -135,6 +145,9 @@ func TestAnswerIsResumedWithoutAGap(t *testing.T) {
 	want := strings.TrimSpace(strings.Join(words, ""))
 	if said := eval[string](t, tab, lastSaid); strings.TrimSpace(said) != want {
 		t.Errorf("said: %q", said)
+	}
+	if !eval[bool](t, tab, `notes.some((note) => note.includes("being made again"))`) {
+		t.Error("nothing was said of the broken line")
 	}
 	if told := eval[string](t, tab, `document.querySelector("[data-spoken]").textContent`); strings.Count(told, "word0 ") != 1 || strings.Count(told, "word7") != 1 {
 		t.Errorf("told: %q", told)
@@ -147,6 +160,111 @@ func TestAnswerIsResumedWithoutAGap(t *testing.T) {
 			t.Errorf("came again with %s", seen)
 		}
 	})
+}
+
+// A line on which nothing comes any more, not even a heartbeat, is left for another.
+func TestDeadLineIsLeft(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.chat.pace = make(chan struct{})
+	tab := openTutor(t, site, view{})
+	eval[int](t, tab, `((real) => { self.setTimeout = (then, ms) => real(then, ms === 40000 ? 200 : ms) })(setTimeout.bind(self)), 0`)
+	askTutor(t, tab, "Is anybody there?")
+	for came := 0; came < 2; {
+		api.change(func() { came = len(api.chat.seen) })
+		until(t, tab, "true")
+	}
+	close(api.chat.pace)
+	until(t, tab, lastState+` === "complete"`)
+}
+
+// The page was read before the answer's end, the line opened after it: the page is read
+// again, now and then.
+func TestEndBetweenPageAndLine(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.change(func() {
+		api.chat.sessions = []session{{ID: "ses_1", Course: courseID, Title: "Owls"}}
+		api.chat.messages["ses_1"] = []*message{{ID: "q", Role: "user", Content: "Owls?"}, {ID: "a", Parent: "q", Role: "assistant", State: "streaming"}}
+	})
+	tab := openTab(t, site, view{as: "learner"})
+	act(t, tab, chromedp.Navigate(site+"/tutor/ses_1"))
+	for came := 0; came < 2; {
+		api.change(func() { came = len(api.chat.seen) })
+		until(t, tab, "true")
+	}
+	api.change(func() {
+		if came := len(api.chat.seen); came > 3 {
+			t.Errorf("asked %d times without a pause", came)
+		}
+		api.chat.messages["ses_1"][1] = &message{ID: "a", Parent: "q", Role: "assistant", State: "complete", Content: "They hoot."}
+	})
+	until(t, tab, lastState+` === "complete"`)
+}
+
+// A conversation that begins on a page of its own gets its name there, and stands in the list.
+func TestBegunConversationIsNamed(t *testing.T) {
+	t.Parallel()
+	site, _ := startSite(t)
+	tab := openTab(t, site, view{as: "learner"})
+	act(t, tab, chromedp.Navigate(site+"/courses/"+courseID+"/tutor"))
+	askTutor(t, tab, "What is a router?")
+	until(t, tab, `location.pathname === "/tutor/ses_1" && document.querySelector("h1").textContent === "What is a router?"`)
+	until(t, tab, `document.querySelector(".talks [aria-current]")?.textContent === "What is a router?" && document.title.startsWith("What is a router?")`)
+	if focus := eval[string](t, tab, `document.activeElement.id`); focus != "question" {
+		t.Errorf("the focus has gone to %q", focus)
+	}
+}
+
+// The end of a growing answer stays in view, its question too; who goes up is left there.
+func TestReaderStaysWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	paragraph := strings.Repeat("Owls hoot at night. ", 12) + "\n\n"
+	api.chat.words, api.chat.ending = []string{paragraph, paragraph, paragraph, paragraph, "The end."}, message{State: "complete"}
+	api.chat.pace = make(chan struct{})
+	tab := openTutor(t, site, view{})
+	const place = `document.querySelector("[data-box]").scrollTop`
+	for round, goesUp := range []bool{false, false, true} {
+		askTutor(t, tab, "Owls?")
+		for n := 1; n <= 4; n++ {
+			api.chat.pace <- struct{}{}
+			until(t, tab, fmt.Sprintf(`document.querySelectorAll(".turn:last-child .said > p").length === %d`, n))
+			if goesUp && n == 2 {
+				eval[int](t, tab, place+` = 0, 0`)
+			}
+		}
+		api.chat.pace <- struct{}{}
+		until(t, tab, lastState+` === "complete" && !document.querySelector(".is-busy")`)
+		if !goesUp {
+			until(t, tab, fmt.Sprintf("(%s > 0) === %v", place, round > 0)) // above the first question there is nothing
+			if above := eval[float64](t, tab, `[...document.querySelectorAll(".asked")].at(-1).getBoundingClientRect().top - document.querySelector("[data-box]").getBoundingClientRect().top`); above < 0 {
+				t.Errorf("the question is %v pixels above what is seen", -above)
+			}
+		} else if now := eval[float64](t, tab, place); now != 0 {
+			t.Errorf("who had gone up was taken to %v", now)
+		}
+	}
+}
+
+// What is typed and not sent is there again when one comes back; blanks are nothing.
+func TestDraftIsKept(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	tab := openTalk(t, site, api, "ses_three")
+	act(t, tab, chromedp.Focus(`#question`))
+	press(t, tab, "Half a que")
+	act(t, tab, chromedp.Reload())
+	until(t, tab, `document.querySelector("#question")?.value === "Half a que"`)
+	askTutor(t, tab, "stion?")
+	until(t, tab, `document.querySelectorAll(".asked").length === 2 && `+lastState+` === "complete"`)
+	act(t, tab, chromedp.Focus(`#question`))
+	enter(t, tab, 8)
+	act(t, tab, chromedp.Reload())
+	until(t, tab, `document.readyState === "complete" && document.querySelectorAll(".asked").length === 2`)
+	if kept := eval[string](t, tab, `document.querySelector("#question").value`); kept != "" {
+		t.Errorf("kept: %q", kept)
+	}
 }
 
 func TestAnswerIsStopped(t *testing.T) {
@@ -185,9 +303,7 @@ func TestAnswerIsStopped(t *testing.T) {
 func TestBranchesCanBeMadeAndSeen(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
-	api.change(api.chat.talked)
-	tab := openTab(t, site, view{as: "learner"})
-	act(t, tab, chromedp.Navigate(site+"/tutor/ses_three"))
+	tab := openTalk(t, site, api, "ses_three")
 	until(t, tab, `document.querySelector(".is-assistant .versions")?.textContent.includes("2 of 2")`)
 	sees(t, tab, "This answer was interrupted. The model stopped sending.", "llama-3.1")
 
@@ -220,9 +336,7 @@ func TestBranchesCanBeMadeAndSeen(t *testing.T) {
 func TestQuizIsAnsweredByLetters(t *testing.T) {
 	t.Parallel()
 	site, api := startSite(t)
-	api.change(api.chat.talked)
-	tab := openTab(t, site, view{as: "learner"})
-	act(t, tab, chromedp.Navigate(site+"/tutor/ses_quiz"))
+	tab := openTalk(t, site, api, "ses_quiz")
 	until(t, tab, `document.querySelectorAll(".choices button").length === 2 && document.querySelector("select[name=task]").value === "quiz-me"`)
 	sees(t, tab, "Right", "Yes: the switch joins them.")
 	act(t, tab, chromedp.Click(`.choices button:last-child`))

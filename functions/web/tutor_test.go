@@ -75,7 +75,7 @@ func TestConversationIsShown(t *testing.T) {
 	_, page = fetch(t, "GET", site+"/courses/crs_home/tutor?lesson=les_router", nil, "Cookie", "lectern=learner")
 	wants(t, page, "Ask the tutor", "Quiz me on this lesson", "Conversations on this course")
 
-	for path, status := range map[string]int{"/tutor/ses_other": 404, "/courses/none/tutor": 404} {
+	for path, status := range map[string]int{"/tutor/ses_old": 200, "/tutor/ses_other": 404, "/courses/none/tutor": 404} {
 		if answer, _ := fetch(t, "GET", site+path, nil, "Cookie", "lectern=learner"); answer.StatusCode != status {
 			t.Errorf("%s: %d", path, answer.StatusCode)
 		}
@@ -103,6 +103,7 @@ func TestTutorsFormsReachTheAPI(t *testing.T) {
 		{"/tutor/ses_4", url.Values{"id": {"K3"}, "question": {"And?"}, "parent": {"msg_a1"}, "task": {"tutor"}}, "/tutor/ses_4#newest"},
 		{"/tutor/ses_4", url.Values{"again": {"anew"}, "parent": {"K3"}}, "/tutor/ses_4#newest"},
 		{"/tutor/ses_4/stop", nil, "/tutor/ses_4#newest"},
+		{"/tutor/ses_gone/stop", nil, "/tutor/ses_gone#newest"}, // there is nothing to stop
 		{"/tutor/ses_4/title", url.Values{"title": {" Lamps "}}, "/tutor/ses_4?done=renamed"},
 		{"/tutor/ses_5/delete", nil, "/tutor?done=deleted"},
 		{"/tutor/ses_5/delete", nil, "/tutor?done=deleted"}, // it is gone already
@@ -158,7 +159,7 @@ func TestRefusedQuestionIsShownAgain(t *testing.T) {
 			if answer.StatusCode != c.status {
 				t.Errorf("%s: %d", path, answer.StatusCode)
 			}
-			wants(t, page, c.says, "Why &lt;b&gt;so&lt;/b&gt;?</textarea>")
+			wants(t, page, c.says, "Why &lt;b&gt;so&lt;/b&gt;?</textarea>", `<form class="composer" method="post" action="/tutor/ses_`) // of the session that was begun
 		}
 	}
 	answer, page := submit(t, site+"/tutor/ses_three", "lectern=learner", url.Values{"question": {" "}})
@@ -204,6 +205,44 @@ func TestThreadFollowsOneBranch(t *testing.T) {
 	}
 }
 
+// Beside a lesson stands what was said there, beside a course what was said of all of it.
+func TestPanelShowsItsOwnConversation(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	api.change(func() {
+		api.chat.talked()
+		api.chat.sessions[0].Task = "socratic"
+		for i := range 250 {
+			api.chat.messages["ses_three"] = append(api.chat.messages["ses_three"], &message{ID: fmt.Sprintf("more%d", i), Parent: "a2", Role: "user", Content: fmt.Sprintf("Question %d?", i)})
+		}
+	})
+	for query, shown := range map[string]string{"lesson=" + lessonID: "ses_three", "": "ses_quiz", "lesson=les_names": "", "new=1": ""} {
+		_, page := fetch(t, "GET", site+"/courses/crs_home/tutor/panel?"+query, nil, "Cookie", "lectern=learner")
+		if own := strings.Contains(page, `data-session="`+shown+`"`); own != (shown != "") || shown == "" && strings.Contains(page, "data-session") {
+			t.Errorf("%q shows another conversation than %q", query, shown)
+		}
+	}
+	_, page := fetch(t, "GET", site+"/tutor/ses_three", nil, "Cookie", "lectern=learner")
+	wants(t, page, `<option value="socratic" selected>`, "Question 249?") // the newest of three pages
+	if strings.Contains(page, "The home network handbook &gt;") {
+		t.Error("a source is named twice")
+	}
+}
+
+// A question and an answer that follow the same message are not versions of each other.
+func TestVersionsAreOfOneKind(t *testing.T) {
+	t.Parallel()
+	turns, err := thread("ses_1", []message{
+		{ID: "q", Role: "user"}, {ID: "a", Parent: "q", Role: "assistant"}, {ID: "rest", Parent: "a", Role: "assistant"}, {ID: "a thing", Parent: "a", Role: "user"},
+	}, "")
+	if err != nil || len(turns) != 3 {
+		t.Fatalf("%v %v", turns, err)
+	}
+	if last := turns[2]; last.Of != 1 || last.Earlier != "" || last.Anchor != "n-3" {
+		t.Errorf("%d versions, the one before %q, at %q", last.Of, last.Earlier, last.Anchor)
+	}
+}
+
 func TestWhatIsCutCanGoOn(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -216,6 +255,7 @@ func TestWhatIsCutCanGoOn(t *testing.T) {
 		{message{State: "complete", Finish: "length", Content: "Owls"}, false, false},
 		{message{State: "complete", Finish: "stop", Content: "Owls."}, true, false},
 		{message{State: "failed"}, true, false},
+		{message{State: "stopped"}, true, false}, // there is nothing to go on with
 		{message{State: "streaming", Content: "Ow"}, true, false},
 	} {
 		c.Role = "assistant"

@@ -8,7 +8,8 @@ export function restoreDraft(root) {
 }
 
 export function keepDraft(root) {
-  store(name(root), find(root, "composer").question.value);
+  const text = find(root, "composer").question.value;
+  store(name(root), text.trim() && text);
 }
 
 function name(root) {

@@ -29,6 +29,18 @@ export async function fetchTalk(address) {
   return fresh && find(fresh, "tutor");
 }
 
+// freshSurroundings takes over what stands around a conversation that has just begun:
+// its name, and the list in which it stands now.
+export async function freshSurroundings(root) {
+  const fresh = await fetchPage(`/tutor/${root.dataset.session}`);
+  if (!fresh) return;
+  document.title = fresh.title;
+  for (const old of document.querySelectorAll("[data-around]")) {
+    const part = fresh.querySelector(`[data-around="${old.dataset.around}"]`);
+    if (part && !old.contains(document.activeElement)) old.replaceWith(document.adoptNode(part));
+  }
+}
+
 // fetchPage gives a page of ours, parsed without running anything; null when there is none.
 function fetchPage(address) {
   return new Promise((done) => {

@@ -12,14 +12,23 @@ export function arrive(root) {
   else if (!location.hash) scrollBy({ top: belowPage(root), behavior: "instant" });
 }
 
-// follow keeps the end of the answer in view, but not past its question: who reads
-// from the beginning is left in peace.
-export function follow(root) {
-  const port = scroller(root), question = lastQuestion(root);
-  const end = onPage(root) ? belowPage(root) : port.scrollHeight - port.clientHeight - port.scrollTop;
-  const most = question ? question.getBoundingClientRect().top - top(root) - margin : end;
-  const by = Math.min(end, most);
-  if (by > 0) port.scrollTop += by;
+// Follower keeps the end of an answer in view while it grows, but not past its question:
+// who reads from the beginning is left in peace, and so is who has gone up.
+export class Follower {
+  constructor(root) {
+    this.root = root;
+    this.last = -Infinity; // where it left the reader
+  }
+
+  follow() {
+    const { root } = this, port = scroller(root), question = lastQuestion(root);
+    if (port.scrollTop < this.last - 1) return; // the reader has gone up
+    const end = onPage(root) ? belowPage(root) : port.scrollHeight - port.clientHeight - port.scrollTop;
+    const most = question ? question.getBoundingClientRect().top - top(root) - margin : end;
+    const by = Math.min(end, most);
+    if (by > 0) port.scrollTop += by;
+    this.last = port.scrollTop;
+  }
 }
 
 // stay lets change rebuild the conversation under the reader, who stays where they are.

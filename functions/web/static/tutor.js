@@ -9,9 +9,11 @@ import { announce } from "./announce.js";
 import { find, onPage, turns } from "./parts.js";
 import { answerTurn, questionTurn } from "./awaited.js";
 import { keepDraft, restoreDraft } from "./drafts.js";
-import { fetchTalk, freshTurns, takeOver } from "./fresh.js";
-import { arrive, follow, stay } from "./scroll.js";
+import { fetchTalk, freshSurroundings, freshTurns, takeOver } from "./fresh.js";
+import { Follower, arrive, stay } from "./scroll.js";
 import { clearNotes, speak, tell, tellLine, tellProblem } from "./notes.js";
+
+const patience = 2000; // ms until an answer of which nothing came is asked for again
 
 for (const root of document.querySelectorAll("[data-tutor]")) new Talk(root);
 
@@ -115,14 +117,14 @@ function Talk(root) {
     stopping = false;
     const { turn, said } = answerTurn(open);
     if (!open) find(root, "thread").append(turn);
-    const prose = new Prose(said, (text) => speak(root, text));
-    let begun = !prompt, problem = "";
+    const prose = new Prose(said, (text) => speak(root, text)), reader = new Follower(root);
+    let begun = !prompt, heard = false, problem = "";
     busy(true);
-    follow(root);
+    reader.follow();
     try {
       await prepare?.();
       for await (const { name, data } of answer(root.dataset.session, prompt, own.signal, (broken) => tellLine(root, broken))) {
-        begun = true;
+        begun = heard = true;
         if (name === "start") {
           turn.dataset.message = data.message.id;
           speak(root, "The tutor is answering.");
@@ -130,13 +132,14 @@ function Talk(root) {
         if (name === "delta") {
           turn.classList.remove("is-thinking");
           prose.add(data.text);
-          requestAnimationFrame(() => { if (line === own) follow(root); });
+          requestAnimationFrame(() => { if (line === own) reader.follow(); });
         }
         if (name === "citation") prose.cite(data.n);
         if (name === "error") problem = data.detail;
       }
       prose.end();
       await refresh(turn.dataset.message);
+      reader.follow();
       speak(root, problem || (stopping ? "Stopped." : "That is the whole answer."));
     } catch (failure) {
       if (!begun) throw failure;
@@ -150,7 +153,10 @@ function Talk(root) {
       }
       tell(root, "");
     }
-    if (!own.signal.aborted) followOpen();
+    if (own.signal.aborted) return;
+    if (onPage(root) && !document.querySelector("[data-around] [aria-current]")) freshSurroundings(root); // they do not know it yet
+    if (heard) followOpen();
+    else setTimeout(followOpen, patience); // the line and the page do not agree yet
   }
 
   function stop() {
