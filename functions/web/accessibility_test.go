@@ -127,7 +127,7 @@ func axeOn(t *testing.T, site, as string, walk func(tab context.Context, look fu
 		tab := openTab(t, site, view{as: as})
 		added := call(t, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axe})
 		t.Cleanup(func() {
-			call(t, tab, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: added.Identifier})
+			call(t, tab, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams(added))
 		})
 		walk(tab, func(name string) { axeFindsNothing(t, tab, name) })
 	})
