@@ -20,12 +20,13 @@ type settings struct {
 	Project  string     `env:"GOOGLE_CLOUD_PROJECT"`    // prefix of trace names in the log; empty: no trace links
 }
 
-// Main is a function's whole main: it builds the handler, serves it on $PORT
+// Main is a function's whole main: it keeps to the memory of its container, builds the handler, serves it on $PORT
 // until SIGTERM, lets requests in flight finish, and exits. A wrong setting or a
 // port that is taken ends the process with code 1 before anything is served.
 func Main(build Build) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	limitMemory()
 	if err := run(ctx, build); err != nil {
 		fmt.Fprintln(os.Stderr, "cannot start:", err)
 		os.Exit(1)
