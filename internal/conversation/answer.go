@@ -46,6 +46,7 @@ type making struct {
 	outcome Outcome
 	ttfb    time.Duration
 	tries   llm.Tries
+	resp    llm.Response // the model's
 
 	disconnects, resumed atomic.Int64 // of its readers here
 }
@@ -131,19 +132,19 @@ func (m *making) prepare(ctx context.Context) (err error) {
 
 // ask has the model answer.
 func (m *making) ask(ctx context.Context) error {
-	req, join, more := m.question()
-	if !more {
+	req, join := m.question()
+	if req == nil {
 		m.outcome.Finish = llm.Length
 		return nil
 	}
-	asked := llm.EstimateTokens(req)
-	ctx, done, err := m.pay(ctx, req)
+	asked := llm.EstimateTokens(*req)
+	ctx, done, err := m.pay(ctx, *req)
 	if err != nil {
 		return err
 	}
 	defer done()
 	m.beSure()
-	resp, err := m.t.p.Model.Stream(ctx, req, func(p llm.Piece) error { // calls of tools are let go: there are none
+	m.resp, err = m.t.p.Model.Stream(ctx, *req, func(p llm.Piece) error { // calls of tools are let go: there are none
 		if p.Text == "" {
 			return nil
 		}
@@ -155,12 +156,12 @@ func (m *making) ask(ctx context.Context) error {
 	if !lost(ctx) {
 		err = errors.Join(err, join.end())
 	}
-	return m.answered(&resp, err, asked)
+	return m.answered(err, asked)
 }
 
 // question is what the model is asked, and what joins its answer to what there is of it
-// already; more is false when that is all that the answer may have.
-func (m *making) question() (req llm.Request, join *joiner, more bool) {
+// already; nil when that is all that the answer may have.
+func (m *making) question() (*llm.Request, *joiner) {
 	prefix := m.ground.cited(m.prefix, m.scan.citations)
 	if m.turn.Continues != nil {
 		prefix = m.ground.cited(m.turn.Continues.Content, m.turn.Continues.Citations) + prefix
@@ -169,15 +170,16 @@ func (m *making) question() (req llm.Request, join *joiner, more bool) {
 	if m.prefix != "" { // another process has had a part of what the answer may have
 		turn.MaxTokens = bound(turn.MaxTokens) - int(countTokens(m.outcome.Model, m.prefix))
 		if turn.MaxTokens <= 0 {
-			return llm.Request{}, nil, false
+			return nil, nil
 		}
 	}
-	return m.ground.request(turn, prefix), &joiner{before: prefix, write: m.scan.write, joined: prefix == ""}, true
+	return new(m.ground.request(turn, prefix)), &joiner{before: prefix, write: m.scan.write, joined: prefix == ""}
 }
 
 // answered notes who answered and what it took; asked is about how many tokens the
 // request had.
-func (m *making) answered(resp *llm.Response, err error, asked int) error {
+func (m *making) answered(err error, asked int) error {
+	resp := &m.resp
 	m.outcome.Model = cmp.Or(resp.Model, m.outcome.Model)
 	m.outcome.Finish, m.outcome.Usage, m.tries = resp.Finish, resp.Usage, resp.Tries
 	if err == nil && m.outcome.Finish == llm.ToolCalls {

@@ -52,7 +52,9 @@ func (t *Tutor) Follow(ctx context.Context, p account.Principal, session, answer
 	return t.reader(a, p, m, seen), nil
 }
 
-// reader gives the events behind the seen-th.
+// reader gives the events behind the seen-th. What is told before and behind those of
+// the log is told by functions of their own: most readers wait between, on a stack that
+// is to be small.
 func (t *Tutor) reader(a relay.Answer, p account.Principal, m Message, seen int64) Reader {
 	return func(ctx context.Context, send func(Event) error) (err error) {
 		if making := t.local(a); making != nil {
@@ -66,7 +68,7 @@ func (t *Tutor) reader(a relay.Answer, p account.Principal, m Message, seen int6
 			}()
 		}
 		if seen < 0 {
-			if err := send(started(a.Session, m)); err != nil {
+			if err := tellStart(a, &m, send); err != nil {
 				return err
 			}
 			seen = 0
@@ -84,26 +86,36 @@ func (t *Tutor) reader(a relay.Answer, p account.Principal, m Message, seen int6
 			if !errors.Is(err, relay.ErrHandedOver) {
 				break
 			}
-			if err := t.takeUp(ctx, a, p, m); err != nil {
+			if err := t.takeUp(ctx, a, p, &m); err != nil {
 				return err
 			}
 		}
 		if err != nil && !errors.Is(err, relay.ErrGone) {
 			return err
 		}
-		ended, endErr := t.ending(ctx, a, p)
-		if endErr != nil {
-			return endErr
-		}
-		if err != nil { // the log is gone, and the row has all of it
-			for _, e := range retold(ended, seen) {
-				if err := send(e); err != nil {
-					return err
-				}
+		return t.tellEnd(ctx, a, p, seen, err != nil, send)
+	}
+}
+
+func tellStart(a relay.Answer, m *Message, send func(Event) error) error {
+	return send(started(a.Session, *m))
+}
+
+// tellEnd tells how an answer ended, and, where the log is gone, what it says to who
+// has seen nothing of it: the row has all of it.
+func (t *Tutor) tellEnd(ctx context.Context, a relay.Answer, p account.Principal, seen int64, gone bool, send func(Event) error) error {
+	ended, err := t.ending(ctx, a, p)
+	if err != nil {
+		return err
+	}
+	if gone {
+		for _, e := range retold(ended, seen) {
+			if err := send(e); err != nil {
+				return err
 			}
 		}
-		return send(last(ended))
 	}
+	return send(last(ended))
 }
 
 // retold tells an answer whose log was removed, to who has seen nothing of it yet. Who
@@ -136,7 +148,7 @@ func (t *Tutor) ending(ctx context.Context, a relay.Answer, p account.Principal)
 
 // takeUp goes on here with an answer that another process handed over when it ended.
 // Nothing happens when somebody else was quicker.
-func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal, answer Message) error {
+func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal, answer *Message) error {
 	leave, err := t.enter()
 	if err != nil {
 		return err
@@ -152,7 +164,7 @@ func (t *Tutor) takeUp(ctx context.Context, a relay.Answer, p account.Principal,
 	}
 	// From here on it is ours: who asked may go, the answer goes on.
 	t.begin(ctx, &making{
-		turn:  Turn{Session: Session{ID: a.Session}, Answer: answer, who: p, producer: producer, checkpoint: id.New(id.Checkpoint)},
+		turn:  Turn{Session: Session{ID: a.Session}, Answer: *answer, who: p, producer: producer, checkpoint: id.New(id.Checkpoint)},
 		began: t.p.Now(), logged: logged, prefix: text, takenUp: true,
 	})
 	return nil

@@ -36,13 +36,13 @@ func (m Model) Stream(ctx context.Context, req llm.Request, emit func(llm.Piece)
 	defer quiet.Stop()
 
 	a, err := m.begin(listening, req, quiet)
-	if err == nil {
+	begun := err == nil
+	if begun {
 		a.emit = emit
-		err = a.hear(listening, quiet)
-	} else if context.Cause(listening) != errSilent {
-		return a.response(), err
+		err = a.read(listening)
+		a.leave(err == nil)
 	}
-	if err != nil {
+	if err != nil && (begun || context.Cause(listening) == errSilent) {
 		err = llm.Used(m.reason(ctx, listening, err))
 	}
 	return a.response(), err
@@ -117,15 +117,14 @@ func (h *hearing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// hear takes an answer whose first byte is there.
-func (a *answer) hear(ctx context.Context, quiet *time.Timer) error {
-	defer a.body.body.Close()
-	if err := a.read(ctx); err != nil {
-		return err
+// leave gives the connection back. That of a whole answer can be used again, when it was
+// read to its end.
+func (a *answer) leave(whole bool) {
+	if whole {
+		a.body.quiet.Reset(goodbye)
+		_, _ = io.CopyN(io.Discard, a.body.body, 512)
 	}
-	quiet.Reset(goodbye)
-	_, _ = io.CopyN(io.Discard, a.body.body, 512) // read to its end, the connection can be used again
-	return nil
+	_ = a.body.body.Close()
 }
 
 // read takes the events of an answer until it is done.
