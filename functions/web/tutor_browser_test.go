@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	keyboard "github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -267,6 +268,46 @@ func TestDraftIsKept(t *testing.T) {
 	}
 }
 
+// What keys, assistive technology and a line without an answer do while an answer is made.
+func TestWhileAnAnswerIsMade(t *testing.T) {
+	t.Parallel()
+	site, api := startSite(t)
+	tab := openTalk(t, site, api, "ses_three")
+	api.change(func() { api.chat.pace = make(chan struct{}) })
+	act(t, tab, chromedp.Focus(`#question`))
+	press(t, tab, "Really?")
+	eval[bool](t, tab, `document.querySelector("#question").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", isComposing: true, bubbles: true}))`) // it chooses a word
+	if sent := eval[int](t, tab, `document.querySelectorAll(".asked").length`); sent != 1 {
+		t.Error("a question was sent while it was composed")
+	}
+	enter(t, tab, 0)
+	api.chat.pace <- struct{}{}
+	until(t, tab, lastSaid+`?.includes("three devices") && document.querySelector("[data-thread]").ariaBusy === "true"`)
+
+	act(t, tab, chromedp.Click(`.is-user .versions a`)) // another version would take the answer's place
+	until(t, tab, `document.querySelector("[data-note]").innerText.includes("Wait for its end")`)
+	act(t, tab, chromedp.Focus(`.turn .said a.cite`))
+	press(t, tab, kb.Enter)
+	until(t, tab, `document.querySelector(".quote-card")`)
+	press(t, tab, kb.Escape) // closes that
+	until(t, tab, `!document.querySelector(".quote-card")`)
+	eval[int](t, tab, `self.fetched = fetch, self.fetch = () => Promise.reject(new TypeError()), 0`)
+	press(t, tab, kb.Escape)
+	until(t, tab, `document.querySelector("[data-note]").innerText.includes("could not be stopped") && !document.querySelector("[data-stop]").disabled`)
+	eval[int](t, tab, `self.fetch = fetched, 0`)
+	api.change(func() {
+		if len(api.chat.stop) > 0 {
+			t.Error("it was stopped by the key that closes a quote")
+		}
+	})
+	close(api.chat.pace)
+	until(t, tab, lastState+` === "complete" && document.querySelector("[data-thread]").ariaBusy === "false"`)
+
+	call(t, tab, browser.SetPermission, browser.SetPermissionParams{Permission: &browser.PermissionDescriptor{Name: "clipboard-write"}, Setting: browser.PermissionSettingGranted, Origin: site, BrowserContextID: chromedp.FromContext(tab).BrowserContextID})
+	act(t, tab, chromedp.Click(`.turn:last-child [data-copy-answer]`))
+	until(t, tab, `document.querySelector(".turn:last-child [data-copy-answer]").textContent === "Copied" && document.querySelector("[data-announce]").textContent === "Copied."`)
+}
+
 func TestAnswerIsStopped(t *testing.T) {
 	t.Parallel()
 	for _, by := range []string{"key", "button"} {
@@ -363,7 +404,7 @@ func TestRefusedQuestionsAreKept(t *testing.T) {
 		api.change(func() { api.chat.refuse = c.failure })
 		eval[int](t, tab, `document.querySelector("#question").value = "", 0`)
 		askTutor(t, tab, "Is it so?")
-		until(t, tab, fmt.Sprintf(`document.querySelector("[data-problem]")?.innerText.includes(%q)`, c.says))
+		until(t, tab, fmt.Sprintf(`document.querySelector("[data-problem][role=alert]")?.innerText.includes(%q)`, c.says))
 		if kept := eval[string](t, tab, `document.querySelector("#question").value + document.querySelectorAll(".turn").length`); kept != "Is it so?0" {
 			t.Errorf("%v: kept %q", c.failure, kept)
 		}
