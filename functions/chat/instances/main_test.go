@@ -140,13 +140,7 @@ type instance struct {
 	url    string
 	log    bytes.Buffer
 	exited chan struct{}
-	at     time.Time // when it exited
-}
-
-// took is how long after a time it has exited.
-func (i *instance) took(began time.Time) time.Duration {
-	<-i.exited
-	return i.at.Sub(began)
+	at     time.Time // when it did
 }
 
 // start starts an instance, on another port when somebody took the first meanwhile.
