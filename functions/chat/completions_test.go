@@ -38,7 +38,7 @@ func TestCompletion(t *testing.T) {
 			`{"index":0,"message":{"role":"assistant","content":null,"refusal":"No.","annotations":[]},"logprobs":null,"finish_reason":"stop"}`,
 		},
 		"refusal in the middle": {
-			says{[]llm.Piece{{Text: "Well. "}, {Text: "No.", Refusal: true}}, llm.Response{Model: "m-1", Usage: usage, Finish: llm.Refusal}, nil},
+			says{[]llm.Piece{{Text: "We"}, {Text: "ll. "}, {Text: "No.", Refusal: true}}, llm.Response{Model: "m-1", Usage: usage, Finish: llm.Refusal}, nil},
 			`{"index":0,"message":{"role":"assistant","content":"Well. ","refusal":"No.","annotations":[]},"logprobs":null,"finish_reason":"stop"}`,
 		},
 		"filter": {
