@@ -68,6 +68,7 @@ func (t *tutor) missing(top *line, others []*line) *line {
 
 // overview says what a learner can ask about, who has not said it.
 func (t *tutor) overview() string {
+	const here = " (the learner is here)" // a note of the outline's to its reader
 	const most = 12
 	out := t.say.phrase("ask", 0)
 	n := 0
@@ -80,7 +81,7 @@ func (t *tutor) overview() string {
 			out += "\n"
 		}
 		n++
-		out += "\n- " + title
+		out += "\n- " + strings.TrimSuffix(title, here)
 	}
 	return out
 }

@@ -57,7 +57,7 @@ func TestAnswers(t *testing.T) {
 		{"tutor", "What causes most faults in homes?", []string{"A few causes account for most faults in homes: [p5]\n\n- A cable is loose or broken. [p5]\n- Two devices", "supply of the switch is failing. [p5]"}, []string{"1."}},
 		{"tutor", "Who won the world cup in 1990?", []string{"I found nothing in the course’s material"}, []string{"[p"}},
 		{"tutor", "asdf qwertz", []string{"I found nothing"}, []string{"[p"}},
-		{"tutor", "What is this course about?", []string{"What would you like to know?", "- Routers", "- Wi-Fi"}, []string{"[p"}},
+		{"tutor", "What is this course about?", []string{"What would you like to know?", "- Routers", "- Wi-Fi"}, []string{"[p", "learner is here"}},
 		{"explain", "routers", []string{"A router joins two networks", "It is the only device", "[p1]"}, nil},
 		{"explain", "this", []string{"main points", "[p1]"}, nil},
 		{"summarise", "Please summarise this lesson.", []string{"“Routers” in short:", "- A router joins two networks", "[p2]"}, []string{"This guide"}},
