@@ -92,6 +92,13 @@ func (p *process) Query(ctx context.Context, sql string, args ...any) (pgx.Rows,
 	return p.Beginner.Query(ctx, sql, args...)
 }
 
+func (p *process) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if err := p.alive(); err != nil {
+		return noRow{err}
+	}
+	return p.Beginner.QueryRow(ctx, sql, args...)
+}
+
 func (p *process) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if err := p.alive(); err != nil {
 		return pgx.FailedBatchResults(b, err)

@@ -37,6 +37,18 @@ func (c *clerk) Exec(ctx context.Context, _ string, _ ...any) (pgconn.CommandTag
 	}
 }
 
+func (c *clerk) QueryRow(ctx context.Context, _ string, _ ...any) pgx.Row {
+	if _, err := c.Exec(ctx, ""); err != nil {
+		return noRow{err}
+	}
+	return noRow{pgx.ErrNoRows}
+}
+
+// noRow is the answer when there is none, for a reason.
+type noRow struct{ why error }
+
+func (r noRow) Scan(...any) error { return r.why }
+
 func (c *clerk) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	c.mu.Lock()
 	defer c.mu.Unlock()
