@@ -19,7 +19,7 @@ setup-test: ## install what is missing to test
 	@scripts/setup.sh test
 
 test: setup-test lint ## every check and every test, as CI runs them
-	go test -race -shuffle=on -timeout 20m -p 3 ./... # one more than cores: many tests wait for a browser or a lease
+	go test -race -shuffle=on -vet=off -timeout 20m -p 3 ./... # lint has vetted; one more than cores: many tests wait for a browser or a lease
 
 lint: ## format, vet, staticcheck and the house rules
 	@scripts/lint.sh
