@@ -22,8 +22,11 @@ func (r *Relay) Claim(ctx context.Context, a Answer) (logged int64, text string,
 	var events []Event
 	err = r.alone(ctx, func(ctx context.Context) error {
 		r.mu.Lock()
-		ours := r.claimed[a] != nil || r.lives[a] != nil
+		ours, gone := r.claimed[a] != nil || r.lives[a] != nil, r.closed || r.leaving
 		r.mu.Unlock()
+		if gone { // what is claimed behind the hand-over would be nobody's
+			return errClosed
+		}
 		if ours {
 			return nil
 		}
