@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"lectern.dev/lectern/internal/postgres/pgtest"
 )
 
 // BenchmarkForwardedEvent is what a server spends on an event that it passes on, all
@@ -27,7 +29,7 @@ func benchmarkForwarded(b *testing.B, streams, pause int) {
 	for b.Loop() {
 		rounds = max(1, b.N)
 	}
-	targets := []target{startLectern(b, m.plain, m, streams*rounds), startRelay(b, m)}
+	targets := []target{startLectern(b, pgtest.New(b), m.plain, m, streams*rounds), startRelay(b, m)}
 	if t, ok := startFastAPI(b, m); ok {
 		targets = append(targets, t)
 	}
@@ -75,13 +77,17 @@ func median[T cmp.Ordered](of []T) T {
 }
 
 // BenchmarkFirstWord is how much later the first word comes than from the model
-// itself, one question at a time.
+// itself, one question at a time. The database waits for its disk, as a deployed one
+// does, and beside it one that does not: the difference is the disk's.
 func BenchmarkFirstWord(b *testing.B) {
 	questions := setting("LECTERN_BENCH_QUESTIONS", 300)
 	m := startModel(b)
 	for b.Loop() {
 	}
-	targets := []target{{"model", &process{url: m.plain}, completions}, startLectern(b, m.plain, m, questions+20), startRelay(b, m)}
+	targets := []target{{"model", &process{url: m.plain}, completions}, startLectern(b, durable(b), m.plain, m, questions+20), startRelay(b, m)}
+	hasty := startLectern(b, pgtest.New(b), m.plain, m, questions+20)
+	hasty.name = "lectern-without-fsync"
+	targets = append(targets, hasty)
 	if t, ok := startFastAPI(b, m); ok {
 		targets = append(targets, t)
 	}
@@ -119,7 +125,7 @@ func BenchmarkOpenStreams(b *testing.B) {
 	m := startModel(b)
 	for b.Loop() {
 	}
-	t := startLectern(b, m.safe, m, streams)
+	t := startLectern(b, pgtest.New(b), m.safe, m, streams)
 	idle, _ := t.resident(b)
 	var r readers
 	began := time.Now()
