@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"lectern.dev/lectern/internal/conversation/relay"
 )
 
 const (
@@ -199,7 +201,7 @@ func (s *scanner) say(text string) {
 	if s.marked && text[0] == '(' {
 		s.put(" ") // a number is no link, and becomes none
 	}
-	s.put(strings.ToValidUTF8(text, "\uFFFD"))
+	s.put(relay.Storable(text))
 	s.marked = false
 }
 

@@ -83,6 +83,7 @@ func TestMarkers(t *testing.T) {
 		"ends in !":               "ends in !",
 		"ends in a space ":        "ends in a space ",
 		"nul\x00s and \xff bytes": "nuls and \uFFFD bytes",
+		"half \xf0\x9f\xf0\x9f ":  "half \uFFFD\uFFFD\uFFFD\uFFFD ",
 		"[p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1]": "[p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1,p1]",
 	} {
 		if got, _ := scanned(t, book(), in); got != want {

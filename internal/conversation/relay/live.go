@@ -74,10 +74,12 @@ func (r *Relay) Begin(a Answer, logged int64, cancel context.CancelCauseFunc) *L
 	return l
 }
 
-// Storable is a text as the log and the rows hold it: what is no UTF-8, and U+0000,
-// become U+FFFD.
+// Storable is a text as the log and the rows hold it: every byte that is no UTF-8, and
+// U+0000, become U+FFFD. It is the same wherever a text is cut between characters.
 func Storable(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	if !utf8.ValidString(text) {
+		text = string([]rune(text))
+	}
 	if strings.IndexByte(text, 0) >= 0 {
 		text = strings.ReplaceAll(text, "\x00", "\uFFFD")
 	}
