@@ -13,8 +13,9 @@ import (
 // that who cannot pay is told before anything else is. The first Streamer or Model of that
 // model which is asked for it under the context that Ahead gives takes what is put aside, and
 // settles it, instead of asking the database again; it must be of the same ledger, and the
-// request no dearer. Done, which must be called when no more is asked, gives back what
-// nobody took.
+// request no dearer. What another call is made instead of, as that of a backup model, is
+// given back before that call reserves for itself: the budget may not hold both. Done,
+// which must be called when no more is asked, gives back what is left.
 //
 // Also puts other statements before it, into the same exchange and transaction: when it
 // has come back without an error, they are as durable as the reservation, and so is all
@@ -54,17 +55,20 @@ func (p *putAside) take() *Reservation {
 	return r
 }
 
-// takeAhead gives what was put aside in ctx for a call, once, when it holds the call.
+// takeAhead gives what was put aside in ctx for a call, once, when it holds the call, and
+// gives it back when it does not.
 func takeAhead(ctx context.Context, l *Ledger, model string, most Units) *Reservation {
 	p, ok := ctx.Value(aheadKey{}).(*putAside)
-	if !ok || p.model != model {
+	if !ok {
 		return nil
 	}
-	p.mu.Lock()
-	fits := p.reservation != nil && p.reservation.ledger == l && most.Input <= p.reservation.most.Input && most.Output <= p.reservation.most.Output
-	p.mu.Unlock()
-	if !fits {
-		return nil
+	r := p.take()
+	switch {
+	case r == nil:
+	case p.model == model && r.ledger == l && most.Input <= r.most.Input && most.Output <= r.most.Output:
+		return r
+	default:
+		r.Release(ctx)
 	}
-	return p.take()
+	return nil
 }

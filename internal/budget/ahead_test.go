@@ -54,28 +54,30 @@ func TestPutAsideAhead(t *testing.T) {
 	}
 }
 
-// What a call cannot take, it leaves: done gives it back, once.
+// What a call cannot take is given back before it reserves for itself, so that a budget
+// that holds one of them is enough; done gives back what nobody asked for.
 func TestLeftAhead(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
+		aside int // the longest answer for which money is put aside
 		req   llm.Request
 		model string
 		other bool
+		most  string // that is reserved while it is asked
 	}{
-		"not asked":      {},
-		"a dearer call":  {req: ask("Hello", 500)},
-		"a longer one":   {req: ask(strings.Repeat("Hello ", 100), 20)},
-		"another model":  {req: ask("Hello", 20), model: "fake2"},
-		"another ledger": {req: ask("Hello", 20), other: true},
+		"not asked":      {aside: 520},
+		"a dearer call":  {aside: 40, req: ask("Hello", 500), most: "1037/0"},
+		"a longer one":   {aside: 520, req: ask(strings.Repeat("Hello ", 100), 20), most: "672/0"},
+		"another model":  {aside: 520, req: ask("Hello", 20), model: "fake2", most: "77/0"},
+		"another ledger": {aside: 520, req: ask("Hello", 20), other: true, most: "77/0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, 10_000)
-			ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", 20), nothingBeside)
+			h := newHouse(t, 1_100)
+			ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", c.aside), nothingBeside)
 			if err != nil {
 				t.Fatal(err)
 			}
-			aside := h.sums(t)
 			if c.req.Messages != nil {
 				var during string
 				model := h.priced(t, &during)
@@ -90,8 +92,8 @@ func TestLeftAhead(t *testing.T) {
 				if c.other {
 					model.Ledger = new(*h.Ledger)
 				}
-				if err := stream(ctx, model, c.req); err != nil || during == aside {
-					t.Errorf("while it was asked: %s, put aside: %s (%v)", during, aside, err)
+				if err := stream(ctx, model, c.req); err != nil || during != c.most {
+					t.Errorf("while it was asked: %s (%v)", during, err)
 				}
 			}
 			done()
