@@ -30,7 +30,7 @@ type making struct {
 	logged  int64     // and has logged so many events,
 	prefix  string    // which say this
 
-	// Who asked waits until it is sure that the answer is kept and paid for, or that it is
+	// Who is told of it waits until it is sure that the answer is kept and paid for, or that it is
 	// refused; nil: nobody waits.
 	sure    chan struct{}
 	told    bool  // sure is closed

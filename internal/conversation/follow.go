@@ -58,6 +58,9 @@ func (t *Tutor) Follow(ctx context.Context, p account.Principal, session, answer
 func (t *Tutor) reader(a relay.Answer, p account.Principal, m Message, seen int64) Reader {
 	return func(ctx context.Context, send func(Event) error) (err error) {
 		if making := t.local(a); making != nil {
+			if err := making.kept(ctx); err != nil {
+				return err
+			}
 			if seen >= 0 {
 				making.resumed.Add(1)
 			}

@@ -8,6 +8,7 @@ import (
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/postgres"
 )
 
 // pay puts the money for the answer aside; done gives back what the model did not take.
@@ -32,6 +33,21 @@ func (m *making) pay(ctx context.Context, req llm.Request) (paid context.Context
 				return fault.Wrap(fault.Unavailable, relay.ErrLost, "The answer was ended elsewhere, or the database has lost it in a crash. Send the message again.")
 			})
 	})
+}
+
+// kept waits until it is sure that the answer is kept and paid for; else it gives why there
+// is none. Whoever is told of an answer asks this before: who sends it again, and who reads
+// it, too. What is not made here (nil) is not waited for.
+func (m *making) kept(ctx context.Context) error {
+	if m == nil || m.sure == nil || m.t.p.Ledger == nil {
+		return nil
+	}
+	select {
+	case <-m.sure:
+		return m.refused
+	case <-ctx.Done():
+		return postgres.Fault(ctx.Err())
+	}
 }
 
 // beSure says that the answer is kept and paid for, or over.

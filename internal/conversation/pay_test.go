@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -59,28 +60,43 @@ func TestAnAnswerIsPaidForOnce(t *testing.T) {
 }
 
 // Nobody hears that an answer has begun before its money, and with it the question, is
-// as durable as what is told must be.
+// as durable as what is told must be: not who asks, nor who asks the same again, nor who
+// reads along.
 func TestNothingIsToldBeforeItIsKept(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, says(nil, "ok"))
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	d.charging(t, 1_000_000, func() { close(reached); <-goOn })
 	s := d.on(t, ann, NewSession{})
-	sent := make(chan error, 1)
-	go func() {
-		_, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "Well?"})
-		sent <- err
-	}()
+	told := make(chan error, 3)
+	send := func() {
+		_, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{ID: "one", Content: "Well?"})
+		told <- err
+	}
+	go send()
 	<-reached
+	go send()
+	go func() {
+		read, err := d.tutor.Follow(as(t, ann), ann, s.ID, "", "")
+		if err == nil {
+			err = read(as(t, ann), func(Event) error { return errEnough })
+		}
+		if errors.Is(err, errEnough) {
+			err = nil
+		}
+		told <- err
+	}()
 	select {
-	case err := <-sent:
+	case err := <-told:
 		t.Errorf("told before the money was put aside: %v", err)
-		sent <- err
-	case <-time.After(50 * time.Millisecond):
+		told <- err
+	case <-time.After(100 * time.Millisecond):
 	}
 	close(goOn)
-	if err := <-sent; err != nil {
-		t.Error(err)
+	for range 3 {
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
 	}
 	d.over(t)
 }

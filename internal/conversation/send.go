@@ -11,7 +11,6 @@ import (
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
-	"lectern.dev/lectern/internal/postgres"
 )
 
 // hardLimit is how long an answer may take altogether.
@@ -37,23 +36,19 @@ func (t *Tutor) Send(ctx context.Context, p account.Principal, session string, i
 	if busy, ok := errors.AsType[*Busy](err); ok && t.bury(ctx, relay.Answer{Organization: p.Organization, Session: session, Message: busy.Message}) {
 		turn, err = openPaid(ctx, t.p.DB, p, session, in, producer, t.p.Limits, t.p.Model.Name(), t.p.Ledger)
 	}
-	if err != nil || turn.Again {
+	switch {
+	case err != nil:
 		return turn, err
+	case turn.Again:
+		return turn, t.local(turn.name()).kept(ctx)
 	}
 	crash.Point("turn.opened")
 	m := &making{turn: turn, began: began, sure: make(chan struct{})}
 	t.begin(ctx, m)
-	if t.p.Ledger == nil {
-		return turn, nil
-	}
-	select {
-	case <-m.sure:
-	case <-ctx.Done():
-		return turn, postgres.Fault(ctx.Err())
-	}
+	err = m.kept(ctx)
 	// The call of the model goes first: nobody waits for what is sent before its first word.
 	runtime.Gosched()
-	return turn, m.refused
+	return turn, err
 }
 
 // bury tells whether the answer that was in the way has ended by now: one whose process
