@@ -50,7 +50,7 @@ func (m *making) end(ctx context.Context, err error) (*Message, error) {
 	if kept == nil || errors.Is(kept, relay.ErrHandedOver) { // its row says whether it is ours still
 		crash.Point("turn.before-end")
 		kept = m.t.persist(ctx, func(ctx context.Context) (err error) {
-			stored, err = finish(ctx, m.t.p.DB, m.turn, *o)
+			stored, err = finish(ctx, m.t.p.DB, m.turn, m.whole())
 			return err
 		})
 	}
@@ -64,6 +64,16 @@ func (m *making) end(ctx context.Context, err error) (*Message, error) {
 		return nil, kept
 	}
 	return &stored, nil
+}
+
+// whole is the outcome with what another process has made of the answer, as far as that is
+// known: what it was asked is in what this one was asked.
+func (m *making) whole() Outcome {
+	o := m.outcome
+	if m.takenUp {
+		o.Usage.Output += int(countTokens(o.Model, m.prefix))
+	}
+	return o
 }
 
 // elsewhere tells whether somebody else says how the answer goes on. One that was done, or

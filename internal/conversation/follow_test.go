@@ -175,6 +175,10 @@ func TestHandedOver(t *testing.T) {
 	if len(asked) != 1 {
 		t.Fatalf("asked %d times", len(asked))
 	}
+	parts := llm.EstimateText(before.text) + 1 + len("It passes packets on [p1]. That is all.")/4 // see says
+	if want := (Usage{int64(llm.EstimateTokens(asked[0])), int64(parts)}); *m.Usage != want {
+		t.Errorf("it has used %+v, and not %+v", *m.Usage, want)
+	}
 	second.wantWishes(t, "the rest", 200-llm.EstimateText(beginning), someWishes)
 	n := len(asked[0].Messages)
 	if prefix := asked[0].Messages[n-2]; prefix.Role != llm.Assistant || prefix.Text != beginning || asked[0].Messages[n-1].Text != goOn {
