@@ -166,30 +166,36 @@ func (s *server) follow(p account.Principal, session, answer string) answering {
 		if read == nil {
 			return ending{}, brokeOff()
 		}
-		var last *conversation.Message
-		err = read(ctx, func(e conversation.Event) error {
-			switch data := e.Data.(type) {
-			case conversation.TextDelta:
-				return emit(llm.Piece{Text: data.Text})
-			case json.RawMessage:
-				if e.Name == "delta" {
-					return emitDelta(data, emit)
-				}
-			case conversation.Done:
-				last = &data.Message
-			case conversation.Broken:
-				last = &data.Message
-			}
-			return nil
-		})
-		switch {
-		case err != nil || ctx.Err() != nil:
-			return ending{}, errors.Join(err, reasonFor(ctx, ctx.Err()))
-		case last == nil:
-			return ending{}, brokeOff()
-		}
-		return endingOf(*last)
+		return heard(ctx, read, emit)
 	}
+}
+
+// heard passes on what is read of an answer, and tells how it ended: whole only when its
+// last event said so.
+func heard(ctx context.Context, read conversation.Reader, emit func(llm.Piece) error) (ending, error) {
+	var last *conversation.Message
+	err := read(ctx, func(e conversation.Event) error {
+		switch data := e.Data.(type) {
+		case conversation.TextDelta:
+			return emit(llm.Piece{Text: data.Text})
+		case json.RawMessage:
+			if e.Name == "delta" {
+				return emitDelta(data, emit)
+			}
+		case conversation.Done:
+			last = &data.Message
+		case conversation.Broken:
+			last = &data.Message
+		}
+		return nil
+	})
+	switch {
+	case err != nil || ctx.Err() != nil:
+		return ending{}, errors.Join(err, reasonFor(ctx, ctx.Err()))
+	case last == nil:
+		return ending{}, brokeOff()
+	}
+	return endingOf(*last)
 }
 
 func emitDelta(data []byte, emit func(llm.Piece) error) error {

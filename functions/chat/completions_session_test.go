@@ -226,3 +226,37 @@ func TestCompletionsThatBrokeOff(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// An answer whose last event does not come, or says that it broke off, is told as broken,
+// whatever was said of it.
+func TestCompletionsWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	message := conversation.Message{State: conversation.Complete, Model: "m", Finish: "stop"}
+	cut := conversation.Message{State: conversation.Interrupted, Problem: "It broke."}
+	for name, c := range map[string]struct {
+		last  any
+		err   error
+		words string
+	}{
+		"whole":        {last: conversation.Done{Message: message}},
+		"no last":      {words: "broke off"},
+		"broken":       {last: conversation.Broken{Message: cut}, words: "It broke."},
+		"cannot go on": {last: conversation.Done{Message: message}, err: fault.New(fault.Unavailable, "read on elsewhere"), words: "read on elsewhere"},
+	} {
+		said := ""
+		end, err := heard(t.Context(), func(_ context.Context, send func(conversation.Event) error) error {
+			if err := send(conversation.Event{Name: "delta", Data: conversation.TextDelta{Text: "Owls"}}); err != nil {
+				return err
+			}
+			if c.last != nil {
+				if err := send(conversation.Event{Name: "last", Data: c.last}); err != nil {
+					return err
+				}
+			}
+			return c.err
+		}, func(p llm.Piece) error { said += p.Text; return nil })
+		if said != "Owls" || (c.words == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.words) || (end.model == "m") != (err == nil) {
+			t.Errorf("%s: %q, %+v, %v", name, said, end, err)
+		}
+	}
+}
