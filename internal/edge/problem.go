@@ -135,8 +135,12 @@ func unread(status int, errs []error) int {
 	return status
 }
 
-// maxFields is how many wrong fields are told at once: a megabyte of them helps nobody.
-const maxFields = 50
+// maxFields is how many wrong fields are told at once: a hundred thousand help nobody.
+const maxFields = 1000
+
+// maxLogged is how many of them the log has: a line of it costs money, and who sends
+// them does not pay it.
+const maxLogged = 10
 
 func validationProblem(ctx context.Context, status int, message string, errs []error) *Problem {
 	p := &Problem{Title: http.StatusText(status), Status: status, Detail: message, RequestID: RequestID(ctx)}
@@ -166,7 +170,7 @@ func (p *Problem) cause(message string, errs []error) error {
 		return errors.Join(errors.New(message), errors.Join(errs...))
 	}
 	var reasons []error
-	for _, f := range p.Errors {
+	for _, f := range p.Errors[:min(len(p.Errors), maxLogged)] {
 		reasons = append(reasons, fmt.Errorf("%s: %s", f.Location, f.Message))
 	}
 	return fault.Wrap(fault.Invalid, errors.Join(reasons...), "%s", message)
