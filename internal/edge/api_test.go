@@ -121,6 +121,8 @@ func TestThousandsOfWrongFields(t *testing.T) {
 	w := send(t, "PUT", "/v1/things/1", "{"+strings.Join(fields, ",")+"}")
 	if p := problemIn(t, w); w.Code != 422 || len(p.Errors) != maxFields || w.Body.Len() > 100_000 {
 		t.Errorf("%d, %d fields, %d bytes", w.Code, len(p.Errors), w.Body.Len())
+	} else if logged := p.cause("", nil).Error(); strings.Count(logged, "unexpected") != maxLogged {
+		t.Errorf("the log has %.500s", logged)
 	}
 }
 
