@@ -3,20 +3,14 @@ package conversation
 import (
 	"context"
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/postgres"
-	"lectern.dev/lectern/internal/postgres/cluster"
-	"lectern.dev/lectern/migrations"
+	"lectern.dev/lectern/internal/postgres/pgtest"
 )
 
 // F20, F25: what has been told of turns is there after the database went down as in a
@@ -26,41 +20,9 @@ import (
 func TestToldIsKept(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "lectern-told-") // where the server's user may go
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	start := func() *cluster.Cluster {
-		c, err := cluster.Start(ctx, filepath.Join(dir, "data"), cluster.Options{Log: io.Discard})
-		if err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-		return c
-	}
-	c := start()
-	if err := c.EnsureDatabase(ctx, "test"); err != nil {
-		t.Fatal(err)
-	}
-	s := &shelf{}
-	for pool, role := range map[**pgxpool.Pool]postgres.Role{&s.pool: postgres.Owner, &s.db: postgres.Tenant} {
-		if *pool, err = postgres.Open(ctx, c.URL("test"), postgres.Options{MaxConns: 8, Role: role}); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup((*pool).Close)
-	}
-	if err := migrations.Up(ctx, s.pool); err != nil {
-		t.Fatal(err)
-	}
-	s.exec(t, `
-		INSERT INTO organizations (organization_id, name) VALUES ('org_local', 'Local');
-		INSERT INTO users (user_id, organization_id, name, role) VALUES ('usr_ann', 'org_local', 'Ann', 'learner');`)
+	server := pgtest.Durable(t)
+	s := &shelf{pool: server.Pool, db: pgtest.As(t, server.Pool, postgres.Tenant)}
+	s.exec(t, `INSERT INTO users (user_id, organization_id, name, role) VALUES ('usr_ann', 'org_local', 'Ann', 'learner')`)
 	held := make(chan struct{})
 	d := &desk{shelf: s}
 	d.tutor = New(Parts{DB: s.db, Relay: relay.New(relay.Options{DB: d.logPool(t)}), Model: &scripted{
@@ -113,13 +75,12 @@ func TestToldIsKept(t *testing.T) {
 	all.Wait()
 	// Behind the last one nothing is written any more that would keep it.
 	last, err := d.tutor.Send(as(t, ann), ann, s.session(t, ann).ID, Prompt{Content: "And now?"})
-	c.Crash()
+	server.Crash()
 	if err != nil {
 		t.Fatal(err)
 	}
 	told[last.Answer.ID] = false
-	c = start()
-	t.Cleanup(func() { _ = c.Stop() })
+	server.Start()
 	close(held)
 	for range 3000 { // what was open is broken
 		if _, err = s.pool.Exec(ctx, `SELECT 1`); err == nil {

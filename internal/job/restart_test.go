@@ -3,23 +3,15 @@ package job_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
-	"lectern.dev/lectern/internal/postgres"
-	"lectern.dev/lectern/internal/postgres/cluster"
+	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/internal/queue"
-	"lectern.dev/lectern/migrations"
 )
 
 // F20, in small: the database crashes twice while workers are at it. No step that
@@ -27,8 +19,8 @@ import (
 // the same pool.
 func TestDatabaseCrashesUnderLoad(t *testing.T) {
 	t.Parallel()
-	server := startServer(t)
-	h := &house{pool: server.pool, queue: &queue.Memory{}, board: &live.Memory{}}
+	server := pgtest.Durable(t)
+	h := &house{pool: server.Pool, queue: &queue.Memory{}, board: &live.Memory{}}
 	h.Runner = &job.Runner{DB: h.pool, Queue: h.queue, Board: h.board, Lease: time.Second, Beat: 50 * time.Millisecond}
 	const count = 60
 	steps := make([]job.NewStep, count)
@@ -62,7 +54,8 @@ func TestDatabaseCrashesUnderLoad(t *testing.T) {
 	}
 	for _, at := range []int64{count / 4, count / 2} {
 		eventually(t, fmt.Sprintf("%d steps", at), func() bool { return acknowledged.Load() >= at })
-		server.crash(t)
+		server.Crash()
+		server.Start()
 	}
 	all.Wait()
 	got := h.get(t, j)
@@ -77,56 +70,4 @@ func TestDatabaseCrashesUnderLoad(t *testing.T) {
 	if n := len(h.effects(t)); n != count {
 		t.Errorf("%d effects", n)
 	}
-}
-
-// server is a cluster that comes back after a crash, behind one pool.
-type server struct {
-	dir     string
-	pool    *pgxpool.Pool
-	cluster *cluster.Cluster
-}
-
-func startServer(t *testing.T) *server {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "lectern-restart-") // t.TempDir is closed to the server's user
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &server{dir: filepath.Join(dir, "data")}
-	s.start(t)
-	t.Cleanup(func() { _ = s.cluster.Stop() })
-	if err := s.cluster.EnsureDatabase(t.Context(), "lectern"); err != nil {
-		t.Fatal(err)
-	}
-	s.pool, err = postgres.Open(t.Context(), s.cluster.URL("lectern"), postgres.Options{MaxConns: 8, Role: postgres.Owner})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.pool.Close)
-	if err := migrations.Up(t.Context(), s.pool); err != nil {
-		t.Fatal(err)
-	}
-	if err := account.EnsureOrganization(t.Context(), s.pool, account.Organization{ID: account.Local.Organization, Name: "Local"}); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func (s *server) start(t *testing.T) {
-	t.Helper()
-	c, err := cluster.Start(t.Context(), s.dir, cluster.Options{Log: io.Discard})
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	s.cluster = c
-}
-
-func (s *server) crash(t *testing.T) {
-	t.Helper()
-	s.cluster.Crash()
-	s.start(t)
 }

@@ -84,7 +84,7 @@ func BenchmarkFirstWord(b *testing.B) {
 	m := startModel(b)
 	for b.Loop() {
 	}
-	targets := []target{{"model", &process{url: m.plain}, completions}, startLectern(b, durable(b), m.plain, m, questions+20), startRelay(b, m)}
+	targets := []target{{"model", &process{url: m.plain}, completions}, startLectern(b, pgtest.Durable(b).Pool, m.plain, m, questions+20), startRelay(b, m)}
 	hasty := startLectern(b, pgtest.New(b), m.plain, m, questions+20)
 	hasty.name = "lectern-without-fsync"
 	targets = append(targets, hasty)

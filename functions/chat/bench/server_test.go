@@ -3,7 +3,6 @@ package bench
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,8 +20,6 @@ import (
 
 	"lectern.dev/lectern/internal/account"
 	"lectern.dev/lectern/internal/postgres"
-	"lectern.dev/lectern/internal/postgres/cluster"
-	"lectern.dev/lectern/migrations"
 )
 
 // The processors: what is measured has the first for itself, as far as others let it.
@@ -212,42 +209,6 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return binary, nil
 })
-
-// durable is a database whose commits wait for the disk, as a deployed one's do. That of
-// pgtest does not, which leaves the processors alone but says nothing about waiting.
-func durable(b *testing.B) *pgxpool.Pool {
-	b.Helper()
-	dir, err := os.MkdirTemp("", "lectern-bench-") // where the server's user may go
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		b.Fatal(err)
-	}
-	c, err := cluster.Start(b.Context(), filepath.Join(dir, "data"), cluster.Options{Log: io.Discard})
-	if err != nil {
-		b.Skip(err)
-	}
-	b.Cleanup(func() { _ = c.Stop() })
-	if err := c.EnsureDatabase(b.Context(), "bench"); err != nil {
-		b.Fatal(err)
-	}
-	db, err := postgres.Open(b.Context(), c.URL("bench"), postgres.Options{Role: postgres.Owner})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(db.Close)
-	if err := migrations.Up(b.Context(), db); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := db.Exec(b.Context(), `
-		INSERT INTO organizations (organization_id, name) VALUES ('org_local', 'Local');
-		INSERT INTO users (user_id, organization_id, name, role) VALUES ('user_local', 'org_local', 'Owner', 'owner')`); err != nil {
-		b.Fatal(err)
-	}
-	return db
-}
 
 // startLectern starts the chat as it is deployed, with sessions to ask in, and without
 // limits to what one may ask.

@@ -2,16 +2,11 @@ package relay_test
 
 import (
 	"context"
-	"io"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"lectern.dev/lectern/internal/conversation/relay"
-	"lectern.dev/lectern/internal/postgres"
-	"lectern.dev/lectern/internal/postgres/cluster"
-	"lectern.dev/lectern/migrations"
+	"lectern.dev/lectern/internal/postgres/pgtest"
 )
 
 // F20: the database goes down as in a power failure and comes back. No answer is
@@ -20,28 +15,9 @@ import (
 func TestDatabaseRestarts(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "lectern-relay-") // where the server's user may go
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o755))
-	start := func() *cluster.Cluster {
-		c, err := cluster.Start(ctx, filepath.Join(dir, "data"), cluster.Options{Log: io.Discard})
-		if err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-		return c
-	}
-	c := start()
-	must(t, c.EnsureDatabase(ctx, "test"))
-	db, err := postgres.Open(ctx, c.URL("test"), postgres.Options{MaxConns: 8, Role: postgres.Owner})
-	must(t, err)
-	t.Cleanup(func() { db.Close(); _ = c.Stop() })
-	must(t, migrations.Up(ctx, db))
+	server := pgtest.Durable(t)
+	db := server.Pool
 	h := &house{db}
-	h.exec(t, `INSERT INTO organizations (organization_id, name) VALUES ('org_local', 'Local')`)
 	h.exec(t, `INSERT INTO tasks (organization_id, task_id, task, version, built_in, title, instructions) VALUES ('org_local', 'tutor@1', 'tutor', 1, true, 'x', 'x')`)
 
 	way := &process{Beginner: h.pool(t)}
@@ -50,16 +26,16 @@ func TestDatabaseRestarts(t *testing.T) {
 	a := h.answer(t, here)
 	live := here.Begin(a, 0, make(causes, 1).cancel)
 	must(t, live.Text("One, "))
-	_, err = live.Flush(ctx)
+	_, err := live.Flush(ctx)
 	must(t, err)
 	var seen transcript
 	ended := make(chan error, 1)
 	go func() { ended <- there.Follow(ctx, a, 0, seen.give) }()
-	c.Crash()
+	server.Crash()
 	must(t, live.Text("two"))
 	time.Sleep(1200 * time.Millisecond) // longer than the lease
 	way.freeze()                        // the others are back before
-	c = start()
+	server.Start()
 	looks := other.looks.Load()
 	eventually(t, "who reads it has looked again", func() bool { return other.looks.Load() > looks+1 })
 	way.thaw()
