@@ -39,6 +39,9 @@ func TestWishesAreKept(t *testing.T) {
 		"temperature": someWishes["temperature"], "stop": someWishes["stop"], "tools": json.RawMessage(`[]`),
 	}}).message()
 	m.wantWishes(t, "the first", 50, someWishes)
+	if d.number(t, `SELECT count(*) FROM messages WHERE manner::text LIKE '%tools%'`) != 0 || d.number(t, `SELECT count(*) FROM messages WHERE manner IS NOT NULL`) != 1 {
+		t.Error("what does not reach the model is kept, or what does is not")
+	}
 	m.stream = says(errBroke, "; six tokens again, ok").stream
 	rest := d.ask(t, ann, s.ID, Prompt{Parent: broken.ID}).message()
 	m.wantWishes(t, "the rest", 50-6, someWishes)
