@@ -100,10 +100,9 @@ type visit struct {
 // run runs the stream.
 func (v *visit) run() { v.q.stream.run(&v.out) }
 
-// stream runs the stream on a line.
+// stream runs the stream on a line, and logs it.
 func (v *visit) stream(all *lines, on *line, hungUp func()) {
-	all.run(on, hungUp, func() (cut bool) { return v.serve(v.run) })
-	v.log()
+	all.run(on, hungUp, v.log, func() (cut bool) { return v.serve(v.run) })
 }
 
 // serve does a part of what a request asks for and recovers its panics. Cut says that a

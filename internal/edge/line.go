@@ -59,24 +59,41 @@ func (l *lines) take(w http.ResponseWriter) *line {
 }
 
 // run has a stream use a line of these until it ends, and tells it when the client has
-// hung up. A stream that is cut has no end that the client could take for one.
-func (l *lines) run(on *line, hungUp func(), stream func() (cut bool)) {
+// hung up; over is called then, and a drain waits for it. A stream that is cut has no end
+// that the client could take for one.
+func (l *lines) run(on *line, hungUp, over func(), stream func() (cut bool)) {
 	defer l.open.Done()
+	defer over()
 	defer hungUp()
 	defer on.Close()
-	defer context.AfterFunc(l.cut, func() { _ = on.Close() })()
+	defer context.AfterFunc(l.cut, func() {
+		_ = on.Close()
+		hungUp()
+	})()
 	go on.listen(hungUp)
 	if !stream() {
 		_, _ = on.Conn.Write([]byte("0\r\n\r\n")) // the client may be gone
 	}
 }
 
-// listen waits for the client to hang up. One that says something instead is not
-// listened to any more: it is known to have gone when it takes nothing.
+// unasked is how many bytes, at most, of what a client says during a stream are let go.
+const unasked = 256 << 10 // as net/http does with a body that nobody has read
+
+// listen waits for the client to hang up. What it says instead, such as a body that
+// nobody has asked for, is let go: a connection that is closed with something unread is
+// reset, and what is under way to the client may be lost, RFC 9112 section 9.6. One that
+// does not stop is not listened to any more: it is known to have gone when it takes nothing.
 func (l *line) listen(hungUp func()) {
-	var b [1]byte
-	if n, _ := l.Read(b[:]); n == 0 {
-		hungUp()
+	b := make([]byte, 1) // most say nothing
+	for left := unasked; left > 0; {
+		n, _ := l.Read(b)
+		if n == 0 {
+			hungUp()
+			return
+		}
+		if left -= n; len(b) == 1 {
+			b = make([]byte, 4<<10)
+		}
 	}
 }
 
