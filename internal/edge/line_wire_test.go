@@ -232,3 +232,33 @@ func TestARequestEndsWhenItsClientGoes(t *testing.T) {
 		}
 	})
 }
+
+// A handler that gives up when it has begun a stream has none.
+func TestAHandlerThatGivesUpHasNoStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, drain := context.WithCancel(t.Context())
+		to, ended := &pipes{make(chan net.Conn), make(chan struct{})}, make(chan error, 1)
+		go func() {
+			ended <- Serve(ctx, to, HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				Stream(w, r, three)
+				panic(http.ErrAbortHandler)
+			}), Options{}))
+		}()
+		if b, err := io.ReadAll(say(t, to, "GET / HTTP/1.1\r\nHost: lectern\r\n\r\n")); len(b) != 0 {
+			t.Errorf("%.80q, %v", b, err)
+		}
+		drain()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A chunk without a byte would be the end of the stream, RFC 9112 section 7.1.
+func TestNothingIsNoChunk(t *testing.T) {
+	t.Parallel()
+	if n, err := new(line).Write(nil); n != 0 || err != nil { // there is no connection
+		t.Errorf("%d, %v", n, err)
+	}
+}
