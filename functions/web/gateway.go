@@ -56,22 +56,17 @@ func (s *site) gateway(target *url.URL) http.Handler {
 	})
 }
 
-// streamWriteTime is how long a reader may take nothing of a stream: as long as the
-// functions wait for us, who see only that we take it.
-const streamWriteTime = 10 * time.Second
-
-// patient bounds how long each write of a stream may take, whose whole has no bound.
+// patient lets readers of a stream go who take nothing of it, as the functions would: they
+// see only that we take it.
 type patient struct {
 	http.ResponseWriter
 	streams  bool
-	deadline time.Time
+	patience edge.Patience
 }
 
 func (p *patient) Write(b []byte) (int, error) {
-	// A deadline costs as much as a short write: one that is nearly as far away will do.
-	if until := time.Now().Add(streamWriteTime); p.streams && until.Sub(p.deadline) > streamWriteTime/10 {
-		p.deadline = until
-		_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(until) // a recorder has none
+	if p.streams {
+		p.patience.Begin(http.NewResponseController(p.ResponseWriter), time.Now())
 	}
 	return p.ResponseWriter.Write(b)
 }

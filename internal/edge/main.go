@@ -20,9 +20,10 @@ type settings struct {
 	Project  string     `env:"GOOGLE_CLOUD_PROJECT"`    // prefix of trace names in the log; empty: no trace links
 }
 
-// Main is a function's whole main: it keeps to the memory of its container, builds the handler, serves it on $PORT
-// until SIGTERM, lets requests in flight finish, and exits. A wrong setting or a
-// port that is taken ends the process with code 1 before anything is served.
+// Main is a function's whole main: it keeps to the memory of its container, builds the
+// handler, serves it on $PORT until SIGTERM, lets requests in flight finish, and exits. A
+// wrong setting or a port that is taken ends the process with code 1 before anything is
+// served.
 func Main(build Build) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -65,8 +66,9 @@ func bound(ctx context.Context, c net.Conn) context.Context {
 
 // Serve answers on the listener until ctx ends, then drains: it accepts nothing
 // new, closes Draining, waits at most 8 s for requests in flight and for the
-// handler's Drain (see Options), and cancels what is left. HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to
-// cut something is logged, not returned: the process was told to stop and did.
+// handler's Drain (see Options), and cancels what is left. HTTP/1 and cleartext HTTP/2 are
+// both spoken. A drain that had to cut something is logged, not returned: the process was
+// told to stop and did.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	going := context.WithoutCancel(ctx)
 	draining, drain := context.WithCancel(going)

@@ -14,9 +14,8 @@ import (
 // How server-sent events are kept alive and bounded. Over HTTP/2 a write deadline that
 // passes ends the stream though nobody is writing: the next heartbeat must come first.
 const (
-	heartbeat       = 5 * time.Second  // well below the 15 s after which a follower may doubt us
-	streamWriteTime = 10 * time.Second // per write: a reader that takes nothing is let go
-	reconnectAfter  = time.Second      // what browsers wait before they come again
+	heartbeat      = 5 * time.Second // well below the 15 s after which a follower may doubt us
+	reconnectAfter = time.Second     // what browsers wait before they come again
 )
 
 // Message is one server-sent event.
@@ -68,8 +67,8 @@ type stream struct {
 	beat     *time.Timer
 	ended    bool
 	last     time.Time // of the writes
-	deadline time.Time // of the connection
-	err      error     // of the first write that failed
+	patience Patience
+	err      error // of the first write that failed
 }
 
 // run sends what the producer has until it is done.
@@ -127,11 +126,7 @@ func (s *stream) put(b []byte) error {
 		return s.err
 	}
 	s.last = time.Now()
-	// A deadline costs as much as a short write: one that is nearly as far away will do.
-	if until := s.last.Add(streamWriteTime); until.Sub(s.deadline) > streamWriteTime/10 {
-		s.deadline = until
-		_ = s.controller.SetWriteDeadline(until) // a recorder has none
-	}
+	s.patience.Begin(s.controller, s.last)
 	if _, s.err = s.w.Write(b); s.err == nil {
 		s.err = s.controller.Flush()
 	}
