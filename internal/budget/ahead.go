@@ -17,9 +17,10 @@ import (
 // given back before that call reserves for itself: the budget may not hold both. Done,
 // which must be called when no more is asked, gives back what is left.
 //
-// Also puts other statements before it, into the same exchange and transaction: when it
-// has come back without an error, they are as durable as the reservation, and so is all
-// that was committed before. The errors are those of Reserve, and those of the statements.
+// Also (nil: nothing) puts other statements before it, into the same exchange and
+// transaction: when it has come back without an error, they are as durable as the
+// reservation, and so is all that was committed before. The errors are those of Reserve,
+// and those of the statements.
 func (l *Ledger) Ahead(ctx context.Context, model string, req llm.Request, also func(*pgx.Batch)) (ahead context.Context, done func(), err error) {
 	_, most, err := l.bounded(model, req)
 	if err != nil {

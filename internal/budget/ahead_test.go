@@ -14,8 +14,6 @@ import (
 	"lectern.dev/lectern/internal/llm"
 )
 
-func nothingBeside(*pgx.Batch) {}
-
 // priced is a model that tells what is reserved while it is asked.
 func (h *house) priced(t *testing.T, during *string) *budget.Streamer {
 	return &budget.Streamer{Ledger: h.Ledger, Streamer: speaking{scripted{func(context.Context, llm.Request) (llm.Response, error) {
@@ -31,7 +29,7 @@ func TestPutAsideAhead(t *testing.T) {
 	h := newHouse(t, 10_000)
 	var during string
 	model := h.priced(t, &during)
-	ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", 20), nothingBeside)
+	ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", 20), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +72,7 @@ func TestLeftAhead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, 1_100)
-			ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", c.aside), nothingBeside)
+			ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", c.aside), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +114,7 @@ func (r renamed) Name() string { return r.name }
 func TestTakenOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1_000_000)
-	ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", 20), nothingBeside)
+	ctx, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", 20), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,11 +139,11 @@ func TestTakenOnce(t *testing.T) {
 func TestRefusedAhead(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 50)
-	_, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", 500), nothingBeside)
+	_, done, err := h.Ahead(pays(t, "ses_1"), "fake", ask("Hello", 500), nil)
 	if done(); !fault.Is(err, fault.PaymentRequired) || h.sums(t) != "0/0" {
 		t.Errorf("%v, %s", err, h.sums(t))
 	}
-	if _, _, err := h.Ahead(pays(t, "ses_1"), "unheard of", ask("Hello", 5), nothingBeside); !fault.Is(err, fault.Invalid) {
+	if _, _, err := h.Ahead(pays(t, "ses_1"), "unheard of", ask("Hello", 5), nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a model without a price: %v", err)
 	}
 	gone := errors.New("it is not there any more")

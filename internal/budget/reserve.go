@@ -37,13 +37,11 @@ type Reservation struct {
 // PaymentRequired says that the budget does not hold it; Invalid that the model has
 // no price; Exhausted that the job has asked models as often as one may.
 func (l *Ledger) Reserve(ctx context.Context, kind Kind, model string, most Units) (*Reservation, error) {
-	return l.reserve(ctx, kind, model, most, nothingElse)
+	return l.reserve(ctx, kind, model, most, nil)
 }
 
-func nothingElse(*pgx.Batch) {}
-
 // reserve is Reserve with other statements before it, in the same exchange and the same
-// transaction.
+// transaction; nil: none.
 func (l *Ledger) reserve(ctx context.Context, kind Kind, model string, most Units, also func(*pgx.Batch)) (*Reservation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, postgres.Fault(err)
@@ -67,7 +65,9 @@ func (l *Ledger) reserve(ctx context.Context, kind Kind, model string, most Unit
 	var granted bool
 	// What costs nothing is never refused, even where the limit was lowered below what is spent.
 	b := &pgx.Batch{}
-	also(b)
+	if also != nil {
+		also(b)
+	}
 	b.Queue(`
 		WITH ask AS (
 			SELECT $1::text AS entry_id, $2::text AS organization_id, $3::text AS user_id, $4::text AS subject,
