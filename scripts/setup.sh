@@ -20,14 +20,15 @@ compgen -G '/usr/share/fonts/opentype/noto/NotoSansCJK*' >/dev/null || missing+=
 [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || missing+=(fonts-noto-color-emoji)
 [ "${1:-run}" = run ] || python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
-# python_packages installs packages into a folder of their own, once a version.
-python_packages() { # folder, version, packages…
-  local folder=$1 version=$2
-  shift 2
+# once has a command install packages into a folder of their own, once a version.
+once() { # folder, version, command, packages…
+  local folder=$1 version=$2 install=$3
+  shift 3
   [ ! -e "$folder/$version" ] || return 0
   echo "Installing $* …"
   rm -rf "$folder"
-  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "$@" && touch "$folder/$version"; then
+  mkdir -p "$folder"
+  if "$install" "$folder" "$@" && touch "$folder/$version"; then
     return 0
   fi
   rm -rf "$folder"
@@ -35,20 +36,12 @@ python_packages() { # folder, version, packages…
   return 1
 }
 
-# node_packages does the same for npm's.
-node_packages() { # folder, version, packages…
-  local folder=$1 version=$2
-  shift 2
-  [ ! -e "$folder/$version" ] || return 0
-  echo "Installing $* …"
-  rm -rf "$folder"
-  mkdir -p "$folder"
-  if npm install --prefix "$folder" --ignore-scripts --no-audit --no-fund --silent "$@" && touch "$folder/$version"; then
-    return 0
-  fi
-  rm -rf "$folder"
-  echo "$1 could not be installed." >&2
-  return 1
+from_pypi() { # folder, packages…
+  python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check "${@:2}"
+}
+
+from_npm() { # folder, packages…
+  npm install --prefix "$1" --ignore-scripts --no-audit --no-fund --silent "${@:2}"
 }
 
 # What tests and figures need and Debian does not have. Without a network the tests are
@@ -58,14 +51,14 @@ elsewhere() {
     test)
       # The OpenAPI documents are held against the API by schemathesis, and OpenAI's own
       # clients are run against the compatible endpoint: nobody else can say what they take.
-      python_packages .tools/schemathesis 4.32.5 schemathesis==4.32.5 || [ -z "${CI:-}" ]
-      python_packages .tools/openai/python 3.54.0 openai==3.54.0 || [ -z "${CI:-}" ]
-      node_packages .tools/openai/node 7.57.0 openai@7.57.0 || [ -z "${CI:-}" ]
+      once .tools/schemathesis 4.32.5 from_pypi schemathesis==4.32.5 || [ -z "${CI:-}" ]
+      once .tools/openai/python 3.54.0 from_pypi openai==3.54.0 || [ -z "${CI:-}" ]
+      once .tools/openai/node 7.57.0 from_npm openai@7.57.0 || [ -z "${CI:-}" ]
       ;;
     bench)
       # What the chat's speed, and what a turn costs, are shown beside.
-      python_packages .tools/fastapi fastapi==0.165.0 fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 httptools==0.9.0 httpx==0.28.1 || true
-      python_packages .tools/langgraph langgraph==1.2.22 langgraph==1.2.22 langgraph-checkpoint-postgres==3.2.0 "psycopg[binary]==3.3.9" || true
+      once .tools/fastapi fastapi==0.165.0 from_pypi fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 httptools==0.9.0 httpx==0.28.1 || true
+      once .tools/langgraph langgraph==1.2.22 from_pypi langgraph==1.2.22 langgraph-checkpoint-postgres==3.2.0 "psycopg[binary]==3.3.9" || true
       ;;
   esac
 }
