@@ -21,3 +21,19 @@ func Known(r *Relay) (answers int, waiting int64) {
 
 // Expire makes the relay say again that it lives when it is next asked.
 func Expire(r *Relay) { r.renewed(time.Time{}) }
+
+// Occupy keeps everybody from the second connection until free is called.
+func Occupy(r *Relay) (free func()) {
+	r.lane <- struct{}{}
+	return func() { <-r.lane }
+}
+
+// Asked tells that somebody asks for the second connection.
+func Asked(r *Relay) bool { return len(r.door) > 0 }
+
+// Leaves tells that the relay is handing over, or has.
+func Leaves(r *Relay) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leaving
+}

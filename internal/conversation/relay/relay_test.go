@@ -226,28 +226,25 @@ func TestNothingIsClaimedBehindAHandOver(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	first, leaving := h.relay(t, relay.Options{}), h.relay(t, relay.Options{})
-	a, locked := h.answer(t, first), h.answer(t, first)
+	a := h.answer(t, first)
 	must(t, first.HandOver(t.Context()))
 	h.exec(t, `UPDATE messages SET producer_id = NULL, handed_over_at = now() WHERE state = 'streaming'`) // they were no lives of first's
 	h.answer(t, leaving)                                                                                  // it is alive
-	tx, err := h.db.Begin(t.Context())
-	must(t, err)
-	_, err = tx.Exec(t.Context(), `SELECT 1 FROM messages WHERE message_id = $1 FOR UPDATE`, locked.Message)
-	must(t, err)
+	free := relay.Occupy(leaving)
 	var waiting sync.WaitGroup
-	waiting.Go(func() { _, _, _, _ = leaving.Claim(t.Context(), locked) }) // in everybody's way for a moment
-	eventually(t, "the claim waits for the row", func() bool {
-		var waits bool
-		return h.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())`).Scan(&waits) == nil && waits
-	})
 	waiting.Go(func() {
 		if _, _, won, err := leaving.Claim(t.Context(), a); won || err == nil {
 			t.Errorf("claimed: %t, %v", won, err)
 		}
 	})
-	time.Sleep(50 * time.Millisecond) // it stands behind the first claim; if not yet, it is refused at once
-	must(t, leaving.HandOver(t.Context()))
-	must(t, tx.Rollback(t.Context()))
+	eventually(t, "the claim waits for its turn", func() bool { return relay.Asked(leaving) })
+	waiting.Go(func() {
+		if err := leaving.HandOver(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	eventually(t, "it leaves", func() bool { return relay.Leaves(leaving) })
+	free()
 	waiting.Wait()
 	var nobodys bool
 	must(t, h.db.QueryRow(t.Context(), `SELECT producer_id IS NULL FROM messages WHERE message_id = $1`, a.Message).Scan(&nobodys))
