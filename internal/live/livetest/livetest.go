@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a change may take to be seen; generous, since emulators share the machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Run tests the board that open gives; every call of open gives an empty one.
 func Run(t *testing.T, open func(t *testing.T) live.Board) {
