@@ -73,7 +73,8 @@ func TestDeadlockRunsAgain(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := amounts(t, pool); got != "a100 b100" || runs.Load() != 3 {
+	// Who was refused may be quicker to come again than the other to wake: then they meet once more.
+	if got := amounts(t, pool); got != "a100 b100" || runs.Load() < 3 {
 		t.Errorf("%s after %d runs", got, runs.Load())
 	}
 }
