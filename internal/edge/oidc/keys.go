@@ -51,6 +51,11 @@ func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error
 		return payload(token)
 	}
 	verified, err := k.remote.VerifySignature(ctx, token)
+	if errors.Is(err, errJustFetched) {
+		// The fetch may have ended between this request's look at what is known and its
+		// own wish to fetch: then the key is known by now.
+		verified, err = k.remote.VerifySignature(ctx, token)
+	}
 	// A failed fetch wraps its cause; a signature that is wrong has none.
 	if cause := errors.Unwrap(err); cause != nil && !errors.Is(err, errJustFetched) {
 		if unreachable, ok := ctx.Value(unreachableKey{}).(*error); ok {
