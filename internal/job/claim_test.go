@@ -22,6 +22,7 @@ import (
 func TestEveryStepIsClaimedOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	h.Lease = time.Minute // a slow machine must not lose one
 	const workers, steps = 50, 50
 	var news []job.NewStep
 	for i := range steps {
