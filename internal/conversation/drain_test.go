@@ -13,7 +13,7 @@ import (
 )
 
 // leave has an answer begin, and its process end alone: it waits for nothing.
-func (d *desk) leave(t *testing.T, said string) (session, answer string) {
+func (d *desk) leave(t *testing.T, in Prompt, said string) (session, answer string) {
 	t.Helper()
 	spoken := make(chan struct{})
 	ending := d.process(t, &scripted{stream: func(ctx context.Context, _ llm.Request, emit func(llm.Piece) error) (llm.Response, error) {
@@ -26,7 +26,7 @@ func (d *desk) leave(t *testing.T, said string) (session, answer string) {
 	}})
 	ending.p.Alone = true
 	session = d.on(t, ann, NewSession{}).ID
-	turn, err := ending.Send(as(t, ann), ann, session, Prompt{Content: "When?"})
+	turn, err := ending.Send(as(t, ann), ann, session, in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func (d *desk) leave(t *testing.T, said string) (session, answer string) {
 func TestDrainAlone(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, says(nil, " at night."))
-	s, answer := d.leave(t, "Owls hunt")
+	s, answer := d.leave(t, Prompt{Content: "When?"}, "Owls hunt")
 	if m := hear(t, d.tutor, ann, s, answer, "").message(); m.State != Complete || m.Content != "Owls hunt at night." {
 		t.Errorf("%+v", m)
 	}
@@ -76,7 +76,7 @@ func (a *away) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 func TestTakenUpLater(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, says(nil))
-	s, answer := d.leave(t, "Owls hunt")
+	s, answer := d.leave(t, Prompt{Content: "When?"}, "Owls hunt")
 	f := &away{Beginner: d.db}
 	f.batches.Store(2)
 	next := d.process(t, says(nil, " at night."))

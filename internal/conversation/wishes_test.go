@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -85,24 +84,10 @@ func TestWishesAreKept(t *testing.T) {
 func TestHandedOverAtItsBound(t *testing.T) {
 	t.Parallel()
 	said := strings.Repeat("word ", 20)
-	first := &scripted{stream: func(ctx context.Context, _ llm.Request, emit func(llm.Piece) error) (llm.Response, error) {
-		if err := emit(llm.Piece{Text: said + "\n"}); err != nil {
-			return llm.Response{}, err
-		}
-		<-ctx.Done()
-		return llm.Response{}, llm.Interrupted(ctx.Err())
-	}}
 	second := says(nil, "Too much.")
-	d := newDesk(t, first)
-	s := d.on(t, ann, NewSession{})
-	turn, err := d.tutor.Send(as(t, ann), ann, s.ID, Prompt{Content: "Say it.", MaxTokens: 25})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), drainMargin+100*time.Millisecond)
-	defer cancel()
-	d.tutor.Drain(ctx)
-	h := hear(t, d.process(t, second), ann, s.ID, turn.Answer.ID, "")
+	d := newDesk(t, second)
+	s, answer := d.leave(t, Prompt{Content: "Say it.", MaxTokens: 25}, said+"\n")
+	h := hear(t, d.tutor, ann, s, answer, "")
 	if m := h.message(); m.State != Complete || m.Finish != string(llm.Length) || strings.TrimSpace(m.Content) != strings.TrimSpace(said) || len(second.requests()) != 0 {
 		t.Errorf("%+v, asked %d times", m, len(second.requests()))
 	}
