@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -72,16 +74,34 @@ func newPlatformWith(t *testing.T, settings []string, points ...string) *platfor
 	if err != nil {
 		missing(t, err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &platform{t: t, binary: binary, data: dataFolder(t), addr: free.Addr().String(), settings: settings, points: points}
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	p := &platform{t: t, binary: binary, data: dataFolder(t), addr: address(t), settings: settings, points: points}
 	p.start()
 	return p
+}
+
+// ports are those that were looked at, behind a start by lot.
+var ports = func() *atomic.Int32 {
+	n := new(atomic.Int32)
+	n.Store(rand.Int32N(10_000))
+	return n
+}()
+
+// address is one that stays a platform's own while its program is down: its port is below
+// those that the system gives to whoever listens or connects anywhere.
+func address(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		free, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+ports.Add(1)%10_000))
+		if err != nil {
+			continue // somebody's
+		}
+		if err := free.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return free.Addr().String()
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // start runs the program; after a death an hour has passed, so that the sweep

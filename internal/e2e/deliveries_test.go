@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/functions/local/house"
@@ -102,7 +104,11 @@ func hurry(t *testing.T, pool *pgxpool.Pool, sql string) {
 				return
 			case <-tick:
 			}
-			if _, err := pool.Exec(ctx, sql); err != nil && ctx.Err() == nil {
+			_, err := pool.Exec(ctx, sql)
+			if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "40P01" {
+				continue // a deadlock, as it takes all rows at once: the next tick is soon
+			}
+			if err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 		}

@@ -133,7 +133,7 @@ func fetch(ctx context.Context, b bucket, key, path string) error {
 // settle waits until the system is at rest: what was put down for removal is gone.
 func settle(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		var left int
 		err := pool.QueryRow(t.Context(), `
 			SELECT (SELECT count(*) FROM deletions WHERE cleaned_at IS NULL)
