@@ -169,10 +169,11 @@ func (l *Live) room() error {
 	return l.closed
 }
 
-// queue has the writer come by. Called with the lock held; it is let go.
+// queue has the writer come by; when it already comes in a hurry, it takes all there is.
+// Called with the lock held; it is let go.
 func (l *Live) queue(urgent bool) {
 	in := &l.queued
-	if urgent {
+	if urgent || l.hurried {
 		in = &l.hurried
 	}
 	there := *in
