@@ -79,19 +79,15 @@ func newPlatformWith(t *testing.T, settings []string, points ...string) *platfor
 	return p
 }
 
-// ports are those that were looked at, behind a start by lot.
-var ports = func() *atomic.Int32 {
-	n := new(atomic.Int32)
-	n.Store(rand.Int32N(10_000))
-	return n
-}()
+// lastPort is the one that was looked at last, above 20,000; the first is drawn by lot.
+var lastPort = rand.Int32N(10_000)
 
 // address is one that stays a platform's own while its program is down: its port is below
 // those that the system gives to whoever listens or connects anywhere.
 func address(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		free, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+ports.Add(1)%10_000))
+		free, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+atomic.AddInt32(&lastPort, 1)%10_000))
 		if err != nil {
 			continue // somebody's
 		}

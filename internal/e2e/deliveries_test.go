@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,13 +10,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern.dev/lectern/functions/local/house"
 	"lectern.dev/lectern/internal/account"
 	gcs "lectern.dev/lectern/internal/gcp/gcs/emulator"
 	tasks "lectern.dev/lectern/internal/gcp/tasks/emulator"
+	"lectern.dev/lectern/internal/postgres"
 )
 
 // A course is made while deliveries go wrong, for every task and every event. The
@@ -104,10 +104,10 @@ func hurry(t *testing.T, pool *pgxpool.Pool, sql string) {
 				return
 			case <-tick:
 			}
-			_, err := pool.Exec(ctx, sql)
-			if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "40P01" {
-				continue // a deadlock, as it takes all rows at once: the next tick is soon
-			}
+			err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error { // it takes all rows at once, and may be refused for a deadlock
+				_, err := tx.Exec(ctx, sql)
+				return err
+			})
 			if err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
