@@ -218,15 +218,16 @@ func (d *desk) ask(t testing.TB, p account.Principal, session string, in Prompt)
 // over waits until the answers that are being made here have ended.
 func (d *desk) over(t testing.TB) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		d.tutor.mu.Lock()
-		n := len(d.tutor.making)
-		d.tutor.mu.Unlock()
-		if n == 0 {
-			return
-		}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.tutor.began.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("an answer does not end")
 	}
-	t.Fatal("an answer does not end")
 }
 
 // scripted is a model that says what it is told to.
