@@ -5,6 +5,7 @@ import (
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/tasks"
 	"lectern.dev/lectern/internal/job"
 )
@@ -14,6 +15,7 @@ import (
 type Config struct {
 	Database       cloudsql.Settings
 	Queue          tasks.Config
+	Board          firestore.Config
 	Bucket         string `env:"BUCKET, required"`       // name of the one bucket
 	GenerateURL    string `env:"GENERATE_URL, required"` // where functions/generate gets its tasks
 	IngestURL      string `env:"INGEST_URL, required"`   // where functions/ingest gets its tasks

@@ -30,7 +30,8 @@ func Build(ctx context.Context) (http.Handler, error) {
 		queue.Render:   {URL: c.RenderURL, Deadline: tasks.Longest},
 	}
 	line, err3 := tasks.Open(ctx, c.Queue)
-	board, err4 := firestore.Open(ctx, firestore.Config{Project: c.Queue.Project})
+	c.Board.Project = c.Queue.Project
+	board, err4 := firestore.Open(ctx, c.Board)
 	gate, err5 := c.Access.Open(db)
 	ledger, err6 := c.Budget.Open(db)
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {

@@ -4,6 +4,7 @@
 package cloudsql
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"cloud.google.com/go/cloudsqlconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -18,11 +20,19 @@ import (
 type Settings struct {
 	URL      string `env:"DATABASE_URL, required"` // postgres://user@host/database; with CLOUDSQL_INSTANCE the host is not used
 	Instance string `env:"CLOUDSQL_INSTANCE"`      // project:region:name; empty: DATABASE_URL is dialled
+
+	// Terraform proves with it that all instances together find room in the database.
+	Connections int32 `env:"DATABASE_CONNECTIONS, default=4"` // the most connections that an instance of the function has open for what it is asked
 }
 
 // Open makes a pool on the instance, or, when there is none, on the host that the URL
 // names. The connector lives as long as the process.
+// o's MaxConns, where it is given, counts in place of the setting.
 func (s Settings) Open(ctx context.Context, o postgres.Options) (*pgxpool.Pool, error) {
+	if s.Connections < 1 {
+		return nil, fault.New(fault.Invalid, "DATABASE_CONNECTIONS is %d; a function needs at least one.", s.Connections)
+	}
+	o.MaxConns = cmp.Or(o.MaxConns, s.Connections)
 	if s.Instance != "" {
 		configure, _, err := Configure(ctx, s.Instance)
 		if err != nil {

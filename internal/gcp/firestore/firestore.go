@@ -33,7 +33,7 @@ const (
 // Config says where the documents are.
 type Config struct {
 	Project    string
-	Database   string        // empty: "(default)"
+	Database   string        `env:"FIRESTORE_DATABASE"` // id of the Firestore database that progress is shown through; empty: (default)
 	Collection string        // empty: "live"; its field "expires" has the TTL policy, its field "body" no index
 	Reread     time.Duration // how often a watched document is read beside listening; 0: 30 s
 }

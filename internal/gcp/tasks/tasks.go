@@ -36,7 +36,8 @@ const (
 // Config says where tasks go.
 type Config struct {
 	Project        string `env:"GOOGLE_CLOUD_PROJECT, required"` // id of the project
-	Location       string `env:"LOCATION, required"`             // region of the queues, such as europe-west1; they are named as their targets
+	Location       string `env:"LOCATION, required"`             // region of the queues, such as europe-west1
+	Prefix         string `env:"QUEUE_PREFIX"`                   // what the queues' names begin with, such as lectern-; their targets' names follow
 	ServiceAccount string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests, by which a worker knows it; empty: unsigned
 	// Functions gives each target's worker.
 	Functions map[queue.Target]Function
@@ -141,7 +142,7 @@ func (q *Queue) request(ctx context.Context, t queue.Task) (*cloudtaskspb.Create
 			Audience:            origin(worker.URL),
 		}}
 	}
-	parent := fmt.Sprintf("projects/%s/locations/%s/queues/%s", q.cfg.Project, q.cfg.Location, t.Target)
+	parent := fmt.Sprintf("projects/%s/locations/%s/queues/%s%s", q.cfg.Project, q.cfg.Location, q.cfg.Prefix, t.Target)
 	task := &cloudtaskspb.Task{
 		Name:        parent + "/tasks/" + t.Name,
 		MessageType: &cloudtaskspb.Task_HttpRequest{HttpRequest: call},

@@ -22,6 +22,7 @@ import (
 type Settings struct {
 	Database cloudsql.Settings
 	Queue    tasks.Config
+	Board    firestore.Config
 	OIDC     oidc.Config // who may call this function
 }
 
@@ -40,6 +41,7 @@ func (s Settings) Open(ctx context.Context, functions map[queue.Target]tasks.Fun
 	db, err2 := s.Database.Open(ctx, postgres.Options{Role: postgres.System})
 	s.Queue.Functions, s.Queue.Traceparent = functions, edge.Traceparent
 	line, err3 := tasks.Open(ctx, s.Queue)
-	board, err4 := firestore.Open(ctx, firestore.Config{Project: s.Queue.Project})
+	s.Board.Project = s.Queue.Project
+	board, err4 := firestore.Open(ctx, s.Board)
 	return Parts{callers, db, line, board}, errors.Join(err1, err2, err3, err4)
 }

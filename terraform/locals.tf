@@ -1,0 +1,26 @@
+data "google_project" "this" {
+  project_id = var.project
+}
+
+locals {
+  functions = toset(["auth", "chat", "courses", "finalize", "generate", "ingest", "render", "sweep", "web"])
+
+  # Who people and their programs call; each checks by itself who asks. All others are
+  # called by a queue, an event or the scheduler, which Cloud Run checks first.
+  public = toset(["auth", "chat", "courses", "web"])
+
+  # Cloud Run's addresses are known before the services are: functions name each other
+  # without a circle. https://cloud.google.com/run/docs/triggering/https-request#deterministic
+  urls       = { for f in local.functions : f => "https://${var.name}-${f}-${data.google_project.this.number}.${var.region}.run.app" }
+  public_url = coalesce(var.public_url, local.urls.web)
+
+  # What every function is made with.
+  deployment = {
+    project    = var.project
+    region     = var.region
+    name       = var.name
+    images     = var.images
+    accounts   = { for f, account in google_service_account.function : f => account.email }
+    subnetwork = google_compute_subnetwork.functions.id
+  }
+}

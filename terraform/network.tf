@@ -1,0 +1,30 @@
+# Functions reach the database by its private address, and the world by the platform's.
+resource "google_compute_network" "this" {
+  name                    = var.name
+  auto_create_subnetworks = false
+  depends_on              = [google_project_service.api]
+}
+
+resource "google_compute_subnetwork" "functions" {
+  name                     = "${var.name}-functions"
+  network                  = google_compute_network.this.id
+  region                   = var.region
+  ip_cidr_range            = "10.8.0.0/22" # Cloud Run takes two addresses an instance, and keeps those of old revisions for a while
+  private_ip_google_access = true
+}
+
+# Where Cloud SQL's own network is joined to ours.
+resource "google_compute_global_address" "services" {
+  name          = "${var.name}-services"
+  network       = google_compute_network.this.id
+  purpose       = "VPC_PEERING"
+  address_type  = "INTERNAL"
+  prefix_length = 20
+}
+
+resource "google_service_networking_connection" "services" {
+  network                 = google_compute_network.this.id
+  service                 = "servicenetworking.googleapis.com"
+  reserved_peering_ranges = [google_compute_global_address.services.name]
+  deletion_policy         = "ABANDON" # a database that was just deleted holds it for hours
+}
