@@ -19,7 +19,7 @@ locals {
     project    = var.project
     region     = var.region
     name       = var.name
-    images     = var.images
+    images     = local.images
     accounts   = { for f, account in google_service_account.function : f => account.email }
     subnetwork = google_compute_subnetwork.functions.id
   }

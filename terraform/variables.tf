@@ -31,7 +31,7 @@ variable "name" {
 }
 
 variable "images" {
-  description = "Image of each function and of migrate, by digest or tag, as the pipeline builds them. A function without one is not deployed."
+  description = "Images of functions and of migrate in place of those that the pipeline released last, by digest or tag. A function that has neither is not there yet."
   type        = map(string)
   default     = {}
 
@@ -39,6 +39,17 @@ variable "images" {
     condition = alltrue([for function in keys(var.images) :
     contains(["auth", "chat", "courses", "finalize", "generate", "ingest", "migrate", "render", "sweep", "web"], function)])
     error_message = "Images are of auth, chat, courses, finalize, generate, ingest, migrate, render, sweep and web."
+  }
+}
+
+variable "state_bucket" {
+  description = "Bucket of the state and of the list of released images. Empty: PROJECT-terraform, which scripts/begin.sh makes."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.state_bucket == "" || can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.state_bucket))
+    error_message = "A bucket's name has 3 to 63 lower-case letters, digits, dots, hyphens and underscores."
   }
 }
 
