@@ -22,5 +22,9 @@ locals {
     images     = local.images
     accounts   = { for f, account in google_service_account.function : f => account.email }
     subnetwork = google_compute_subnetwork.functions.id
+    database   = google_sql_database_instance.this.name
+    live       = google_firestore_database.live.name
+    bucket     = google_storage_bucket.media.name
+    queues     = { for target, queue in google_cloud_tasks_queue.this : target => queue.name }
   }
 }

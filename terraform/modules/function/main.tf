@@ -2,6 +2,9 @@ locals {
   name    = "${var.deployment.name}-${var.function}"
   image   = lookup(var.deployment.images, var.function, null)
   account = var.deployment.accounts[var.function]
+  member  = "serviceAccount:${local.account}"
+  # A revision is refused, or differs for ever, over what is set to nothing.
+  environment = { for name, value in var.environment : name => value if value != "" }
 }
 
 resource "google_cloud_run_v2_service" "this" {
@@ -12,6 +15,12 @@ resource "google_cloud_run_v2_service" "this" {
   location            = var.deployment.region
   ingress             = "INGRESS_TRAFFIC_ALL" # queues, triggers and the scheduler come from outside of the network; who may call is IAM's
   deletion_protection = false                 # it holds nothing; what does is protected
+
+  # The revision that goes and the one that comes share it, so that the database has room
+  # for both. The template's holds for a candidate, which has no part of the traffic yet.
+  scaling {
+    max_instance_count = var.max_instances
+  }
 
   template {
     service_account                  = local.account
@@ -25,7 +34,7 @@ resource "google_cloud_run_v2_service" "this" {
     }
 
     dynamic "vpc_access" {
-      for_each = var.private_network ? [var.deployment.subnetwork] : []
+      for_each = var.database ? [var.deployment.subnetwork] : []
       content {
         egress = "PRIVATE_RANGES_ONLY"
         network_interfaces {
@@ -63,7 +72,7 @@ resource "google_cloud_run_v2_service" "this" {
       }
 
       dynamic "env" {
-        for_each = var.environment
+        for_each = local.environment
         content {
           name  = env.key
           value = env.value

@@ -4,7 +4,7 @@ variable "function" {
 }
 
 variable "deployment" {
-  description = "What every function is made with: project, region, the prefix of names, images and service accounts by function, and the subnetwork that reaches the database. A function without an image is not there yet."
+  description = "What every function is made with: project, region, the prefix of names, images and service accounts by function, the subnetwork that reaches the database, and the names of the database's instance, of Firestore's database, of the bucket and of the queues by target. A function without an image is not there yet."
   type = object({
     project    = string
     region     = string
@@ -12,13 +12,11 @@ variable "deployment" {
     images     = map(string)
     accounts   = map(string)
     subnetwork = string
+    database   = string
+    live       = string
+    bucket     = string
+    queues     = map(string)
   })
-}
-
-variable "private_network" {
-  description = "Whether it reaches the network in which the database is."
-  type        = bool
-  default     = true
 }
 
 variable "invokers" {
@@ -27,7 +25,7 @@ variable "invokers" {
 }
 
 variable "environment" {
-  description = "Settings in the clear, as docs/settings.md has them."
+  description = "Settings in the clear, as docs/settings.md has them. One that is empty is not set."
   type        = map(string)
   default     = {}
 }
@@ -36,6 +34,46 @@ variable "secrets" {
   description = "Settings whose values are secrets: from a setting's name to the secret's id. An instance reads the newest version when it starts."
   type        = map(string)
   default     = {}
+}
+
+variable "database" {
+  description = "Whether it works with the database: it reaches the network of it, and may sign in."
+  type        = bool
+  default     = true
+}
+
+variable "live" {
+  description = "Whether it shows progress, or what is shown: it may read and write Firestore's one database."
+  type        = bool
+  default     = false
+}
+
+variable "queues" {
+  description = "Targets whose queues it may put tasks into."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.queues, ["generate", "ingest", "render"])) == 0
+    error_message = "There are queues to generate, ingest and render."
+  }
+}
+
+variable "objects" {
+  description = "Folders of the bucket, such as videos/, whose objects it may read, write and remove; it may list the names of all. An empty name is the whole bucket."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for folder in var.objects : can(regex("^([a-z]+/)?$", folder))])
+    error_message = "A folder is such as videos/."
+  }
+}
+
+variable "signs" {
+  description = "Whether it signs addresses of objects, in its own name."
+  type        = bool
+  default     = false
 }
 
 variable "cpu" {
@@ -50,13 +88,13 @@ variable "cpu" {
 }
 
 variable "memory_mib" {
-  description = "Memory of an instance in MiB, all that it writes to /tmp included."
+  description = "Memory of an instance in MiB, all that it writes to /tmp included. 512 is the least of the second generation."
   type        = number
   default     = 512
 
   validation {
-    condition     = var.memory_mib >= 128 && var.memory_mib <= 32768
-    error_message = "Between 128 and 32768 MiB."
+    condition     = var.memory_mib >= 512 && var.memory_mib <= 4096 * var.cpu
+    error_message = "Between 512 MiB and 4096 MiB a processor: Cloud Run takes neither less nor more."
   }
 }
 
@@ -70,6 +108,11 @@ variable "scratch_mib" {
   description = "The most that /tmp may take of the memory, in MiB: more gives no space left, and not the end of the instance. 0: nothing is mounted there."
   type        = number
   default     = 0
+
+  validation {
+    condition     = var.scratch_mib >= 0 && var.scratch_mib < var.memory_mib
+    error_message = "What lies in /tmp takes a part of the memory."
+  }
 }
 
 variable "timeout_seconds" {
@@ -97,9 +140,19 @@ variable "min_instances" {
   description = "Instances that are kept while nobody asks."
   type        = number
   default     = 0
+
+  validation {
+    condition     = var.min_instances >= 0 && var.min_instances <= var.max_instances
+    error_message = "No more instances can be kept than there may be."
+  }
 }
 
 variable "max_instances" {
-  description = "The most instances."
+  description = "The most instances, of all revisions that serve together."
   type        = number
+
+  validation {
+    condition     = var.max_instances >= 1
+    error_message = "At least one instance."
+  }
 }
