@@ -88,7 +88,7 @@ variable "instances" {
 }
 
 variable "warm" {
-  description = "Instances of each function that are kept while nobody asks: a first request then waits for no start. One of 1 vCPU and 512 MiB costs about 7 US dollars a month."
+  description = "Instances of each function that are kept while nobody asks: a first request then waits for no start. One of 1 vCPU and 512 MiB costs about 10 US dollars a month; the tutor's, whose processor is always there, about 50."
   type        = map(number)
   default     = {}
 
