@@ -1,8 +1,8 @@
 resource "google_project_service" "api" {
   for_each = toset([
     "artifactregistry", "billingbudgets", "cloudbuild", "cloudresourcemanager", "cloudscheduler", "cloudtasks", "cloudtrace",
-    "compute", "eventarc", "firestore", "iam", "iamcredentials", "logging", "monitoring", "pubsub", "run", "secretmanager",
-    "servicenetworking", "sqladmin", "storage", "telemetry",
+    "compute", "eventarc", "firebaserules", "firestore", "iam", "iamcredentials", "logging", "monitoring", "pubsub", "run",
+    "secretmanager", "servicenetworking", "sqladmin", "storage", "telemetry",
   ])
 
   service            = "${each.key}.googleapis.com"

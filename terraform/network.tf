@@ -1,4 +1,6 @@
-# Functions reach the database by its private address, and the world by the platform's.
+# Functions reach the database by its private address, and the world by the platform's:
+# nothing in this network has an address that the world could reach, or goes out by a NAT
+# that would cost money. Nothing may come in: what a network has no rule for, it refuses.
 resource "google_compute_network" "this" {
   name                    = var.name
   auto_create_subnetworks = false
@@ -22,9 +24,11 @@ resource "google_compute_global_address" "services" {
   prefix_length = 20
 }
 
+# Its peering cannot be removed for days after a database that used it was deleted, and the
+# network not while there is one: docs/operations.md says how the two go at the end.
 resource "google_service_networking_connection" "services" {
   network                 = google_compute_network.this.id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
-  deletion_policy         = "ABANDON" # a database that was just deleted holds it for hours
+  deletion_policy         = "ABANDON"
 }

@@ -1,6 +1,7 @@
-# What only a program may know. Those that Lectern shares with nobody are made here and are
-# in neither the plan nor the state; the others are the operator's to fill. A new version is
-# added beside the old ones by scripts: Terraform makes the first and leaves the rest alone.
+# What only a program may know. Those that Lectern shares with nobody are made here, and are
+# in neither the plan nor the state; the others are the operator's to fill. Further versions
+# are added by scripts/rotate.sh: Terraform makes the first, and leaves the rest alone. The
+# first may be disabled, but not destroyed, since Terraform would make it anew, as the newest.
 locals {
   secrets_made  = toset(["cookie_keys", "gateway_key", "root_password"])
   secrets_given = toset(["backup_api_key", "dreambridge_secret", "openai_api_key", "smtp_password"])
@@ -9,7 +10,9 @@ locals {
 resource "google_secret_manager_secret" "this" {
   for_each = setunion(local.secrets_made, local.secrets_given)
 
-  secret_id = "${var.name}-${replace(each.key, "_", "-")}"
+  secret_id           = "${var.name}-${replace(each.key, "_", "-")}"
+  deletion_protection = var.protected
+  version_destroy_ttl = "604800s" # a version that was destroyed by mistake can be had back for a week
   replication {
     auto {}
   }
@@ -22,4 +25,8 @@ resource "google_secret_manager_secret_version" "made" {
   secret                 = google_secret_manager_secret.this[each.key].id
   secret_data_wo         = "${uuid()}${uuid()}" # 244 random bits
   secret_data_wo_version = 1
+
+  lifecycle {
+    ignore_changes = [enabled]
+  }
 }

@@ -100,18 +100,25 @@ variable "warm" {
 }
 
 variable "database" {
-  description = "The database: its tier, whether it stands in two zones, the connections that it takes, those that are left to people and to Cloud SQL itself, its disk in GB, days that backups are kept, and whether Terraform may delete it."
+  description = "The database: its version of Postgres, its tier, whether it stands in two zones (high_availability; twice the price), the connections that it takes (max_connections) and those that are left to people and to Cloud SQL itself (reserve), its disk in GB (disk_gb) and how far that may grow by itself (disk_limit_gb), for how many days backups are kept (backup_days), and when Google may restart it for maintenance (maintenance_day, 1 is Monday; maintenance_hour, in UTC)."
   type = object({
-    tier                = optional(string, "db-f1-micro")
-    high_availability   = optional(bool, false)
-    max_connections     = optional(number, 50)
-    reserve             = optional(number, 10)
-    disk_gb             = optional(number, 10)
-    backup_days         = optional(number, 7)
-    deletion_protection = optional(bool, true)
+    version           = optional(string, "POSTGRES_17")
+    tier              = optional(string, "db-f1-micro")
+    high_availability = optional(bool, false)
+    max_connections   = optional(number, 50)
+    reserve           = optional(number, 10)
+    disk_gb           = optional(number, 10)
+    disk_limit_gb     = optional(number, 100)
+    backup_days       = optional(number, 7)
+    maintenance_day   = optional(number, 7)
+    maintenance_hour  = optional(number, 3)
   })
   default = {}
 
+  validation {
+    condition     = contains(["POSTGRES_15", "POSTGRES_16", "POSTGRES_17"], var.database.version)
+    error_message = "Lectern is tested with POSTGRES_15 and POSTGRES_17."
+  }
   validation {
     condition     = can(regex("^db-(f1-micro|g1-small|custom-[0-9]+-[0-9]+)$", var.database.tier))
     error_message = "A tier is db-f1-micro, db-g1-small or db-custom-CPUS-MEGABYTES."
@@ -125,7 +132,93 @@ variable "database" {
     error_message = "At least 6: three are Postgres's own for superusers, and three are for backups, insights and whoever looks."
   }
   validation {
-    condition     = var.database.disk_gb >= 10 && var.database.backup_days >= 1 && var.database.backup_days <= 365
-    error_message = "A disk has at least 10 GB, and backups are kept for 1 to 365 days."
+    condition     = var.database.disk_gb >= 10 && (var.database.disk_limit_gb == 0 || var.database.disk_limit_gb >= var.database.disk_gb)
+    error_message = "A disk has at least 10 GB, and does not grow to less than it is; disk_limit_gb = 0 lets it grow without end."
   }
+  validation {
+    condition     = var.database.backup_days >= 1 && var.database.backup_days <= 365
+    error_message = "Backups are kept for 1 to 365 days."
+  }
+  validation {
+    condition     = contains(range(1, 8), var.database.maintenance_day) && contains(range(24), var.database.maintenance_hour)
+    error_message = "A day is 1 (Monday) to 7 (Sunday), an hour 0 to 23."
+  }
+}
+
+variable "protected" {
+  description = "Whether the database, Firestore, the secrets and a bucket with objects in it refuse to be deleted, by Terraform and by hand. To destroy everything: terraform apply -var protected=false, then terraform destroy."
+  type        = bool
+  default     = true
+}
+
+variable "deleted_days" {
+  description = "For how many days what was deleted from the bucket can be had back, and is paid for: 0, or 7 to 90."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.deleted_days == 0 || contains(range(7, 91), var.deleted_days)
+    error_message = "0 days, or 7 to 90."
+  }
+}
+
+variable "root_email" {
+  description = "Address of the operator's owner, who is root: migrate makes the account with the password in the secret NAME-root-password. Empty: nobody is made."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.root_email == "" || can(regex("^[^@\\s,]+@[^@\\s,]+$", var.root_email))
+    error_message = "An address is name@host."
+  }
+}
+
+variable "dreambridge" {
+  description = "The client's organisation, which migrate makes beside root's: its owner's address (email), and whether the secret NAME-dreambridge-secret has been filled with the secret of its credential (has_secret)."
+  type = object({
+    email      = optional(string, "")
+    has_secret = optional(bool, false)
+  })
+  default = {}
+
+  validation {
+    condition     = var.dreambridge.email == "" || can(regex("^[^@\\s,]+@[^@\\s,]+$", var.dreambridge.email))
+    error_message = "An address is name@host."
+  }
+  validation {
+    condition     = var.dreambridge == { email = "", has_secret = false } || var.root_email != ""
+    error_message = "The client's organisation is made together with root's: set root_email."
+  }
+}
+
+variable "load_balancer" {
+  description = "Whether a load balancer stands before web, with a certificate of Google's for public_url's host, addresses of its own in IPv4 and IPv6, and a CDN for static files. It costs about 18 US dollars a month, before any traffic; Cloud Run's own address costs nothing."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.load_balancer || var.public_url != ""
+    error_message = "A load balancer needs the host that its certificate is for: set public_url."
+  }
+}
+
+variable "repository" {
+  description = "The repository whose pushes are released: the Cloud Build connection that it is reached by, its name there, and the branch. null: no push is; the pipeline is started by hand."
+  type = object({
+    connection = string
+    name       = string
+    branch     = optional(string, "main")
+  })
+  default = null
+
+  validation {
+    condition     = var.repository == null || can(regex("^[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]+$", join("/", [var.repository.connection, var.repository.name, var.repository.branch])))
+    error_message = "A connection and a repository are named as in `gcloud builds repositories list`, a branch as in git."
+  }
+}
+
+variable "pipeline_changes_platform" {
+  description = "Whether a push may also change what functions stand on: database, queues, bucket, network, alerts. false: a push releases functions, and terraform apply by hand does the rest. Who may do what, and secrets, are changed by hand in any case."
+  type        = bool
+  default     = true
 }
