@@ -90,18 +90,16 @@ locals {
     sql_ssd      = m.disk_gb * m.zones
     sql_backup   = 2 * m.scale.courses * local.measured.database_bytes / local.gib # daily ones are differences
 
-    storage         = m.every_gib + m.made * local.measured.segment_bytes / local.gib * 37 / 30 # segments are kept 30 days, and a week as deleted
+    storage         = m.every_gib + m.made * local.measured.segment_bytes / local.gib * (30 + var.deleted_days) / 30 # segments are kept 30 days, and some as deleted
     storage_class_a = m.made * 2 * local.measured.objects
     storage_class_b = m.made * 4 * local.measured.objects + 10 * m.lessons
 
-    egress         = min(1024, m.scale.cdn ? m.sent - m.film_gib : m.sent)
-    egress_over_1  = max(0, min(10240, m.scale.cdn ? m.sent - m.film_gib : m.sent) - 1024)
-    egress_over_10 = max(0, (m.scale.cdn ? m.sent - m.film_gib : m.sent) - 10240)
-    cdn            = m.scale.cdn ? min(10240, m.film_gib) : 0
-    cdn_over_10    = m.scale.cdn ? max(0, m.film_gib - 10240) : 0
-    cdn_fill       = m.scale.cdn ? min(m.film_gib, 2 * m.every_gib) : 0
-    lb_hour        = m.scale.cdn ? local.month.hours : 0
-    lb_gib         = m.scale.cdn ? m.sent - m.film_gib : 0
+    # Films come from the bucket, by signed addresses; a load balancer stands before pages.
+    egress         = min(1024, m.sent)
+    egress_over_1  = max(0, min(10240, m.sent) - 1024)
+    egress_over_10 = max(0, m.sent - 10240)
+    lb_hour        = m.scale.load_balancer ? local.month.hours : 0
+    lb_gib         = m.scale.load_balancer ? m.sent - m.film_gib : 0
 
     live_write  = m.made * local.measured.live_writes
     live_read   = m.made * 2 * local.measured.live_writes
@@ -133,7 +131,7 @@ locals {
     { title = "database, its disk and its backups", items = ["sql_"] },
     { title = "functions: serving, writing, filming, tutoring", items = ["run_"] },
     { title = "films and documents, kept", items = ["storage"] },
-    { title = "films and pages, sent to learners", items = ["egress", "cdn", "lb_"] },
+    { title = "films and pages, sent to learners", items = ["egress", "lb_"] },
     { title = "logs, traces, metrics, alerts, checks", items = ["log_", "metric_", "alert_", "uptime_", "span"] },
     { title = "queues, events, progress, secrets, images, builds", items = ["live_", "task", "event_", "schedule", "secret", "image_", "build_"] },
   ]

@@ -6,7 +6,7 @@ variable "cost_assumptions" {
       courses           = number
       tier              = optional(string, "db-f1-micro")
       high_availability = optional(bool, false)
-      cdn               = optional(bool, false)
+      load_balancer     = optional(bool, false)
       })), [
       { courses = 0 },
       { courses = 100, tier = "db-g1-small" },

@@ -102,20 +102,33 @@ run "storage_is_not_free_in_others" {
   }
 }
 
-# Behind the CDN films are cheaper, once they are enough to pay for its address.
-run "the_cdn_pays_for_itself" {
+# The load balancer's fixed cost is why it is a switch.
+run "a_load_balancer_costs" {
   command = plan
   variables {
-    cost_assumptions = { scales = [{ courses = 100, cdn = true }, { courses = 10000, cdn = true }] }
+    cost_assumptions = { scales = [{ courses = 0, load_balancer = true }, { courses = 100 }] }
   }
 
   assert {
-    condition     = local.bills["10000"]["films and pages, sent to learners"] < 450 && local.bills["100"]["films and pages, sent to learners"] > 18
-    error_message = "With the CDN: ${jsonencode(local.bills)}"
+    condition     = local.charges["0"].lb_hour > 18 && local.charges["0"].lb_hour < 19 && local.charges["100"].lb_hour == 0
+    error_message = "A load balancer costs 18 dollars a month, where there is one: ${jsonencode(local.charges)}"
   }
+}
+
+# Traffic is sold by the month's tiers.
+run "much_traffic_is_cheaper" {
+  command = plan
+  variables {
+    cost_assumptions = { scales = [{ courses = 10 }, { courses = 100000 }] }
+  }
+
   assert {
-    condition     = local.charges["10000"].egress_over_10 == 0 && local.charges["10000"].cdn > 300
-    error_message = "Films go by the cache, pages do not: ${jsonencode(local.charges["10000"])}"
+    condition = (
+      local.charges["100000"].egress == 1024 * 0.12 && abs(local.charges["100000"].egress_over_1 - 9216 * 0.11) < 0.01
+      && local.charges["100000"].egress_over_10 > 0 && local.charges["10"].egress_over_1 == 0
+      && abs(local.quantities["100000"].egress + local.quantities["100000"].egress_over_1 + local.quantities["100000"].egress_over_10 - local.months_more["100000"].sent) < 0.001
+    )
+    error_message = "1 TiB costs 0.12 a GiB, the next nine 0.11, more 0.08: ${jsonencode(local.charges["100000"])}"
   }
 }
 
