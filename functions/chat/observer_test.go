@@ -16,6 +16,7 @@ import (
 
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/logtest"
 )
 
 // A turn is told once in the log, as figures, and as a span in the trace of its request;
@@ -54,12 +55,21 @@ func TestATurnIsTold(t *testing.T) {
 			t.Errorf("%s is not in %s", want, &all)
 		}
 	}
+	var logged []logtest.Line
+	for _, record := range told {
+		line, err := logtest.Read(t.Context(), record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logged = append(logged, line)
+	}
+	logtest.Bound(t, logged...)
 	if strings.Contains(all.String(), "secret") {
 		t.Errorf("what was said is in the log: %s", &all)
 	}
 
 	whole, broken := spans.Ended()[0], spans.Ended()[1]
-	if whole.Name() != "chat scripted-1" || whole.SpanContext().TraceID().String() != trace || whole.Parent().SpanID().String() != "b7ad6b7169203331" {
+	if whole.Name() != "invoke_agent tutor@1" || whole.SpanContext().TraceID().String() != trace || whole.Parent().SpanID().String() != "b7ad6b7169203331" {
 		t.Errorf("the span %s of %s below %s", whole.Name(), whole.SpanContext().TraceID(), whole.Parent().SpanID())
 	}
 	has := attribute.NewSet(whole.Attributes()...)

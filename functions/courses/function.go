@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/film"
 	"lectern.dev/lectern/internal/gcp/firestore"
@@ -39,7 +40,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 	}
 	return New(Deps{
 		DB: db, Bucket: bucket, Board: board, TrustedOrigins: c.TrustedOrigins, Front: c.Front,
-		Runner:      &job.Runner{DB: db, Queue: line, Board: board, Limits: c.Limits.Jobs(), Afford: ledger.Afford},
+		Runner:      &job.Runner{DB: db, Queue: line, Board: board, Limits: c.Limits.Jobs(), Afford: ledger.Afford, Bill: budget.Bill},
 		Gate:        gate,
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
 	}), nil

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"lectern.dev/lectern/internal/blob"
+	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/edge/cloudevent"
@@ -36,7 +38,7 @@ type Deps struct {
 // New serves events that say that an object is complete.
 func New(d Deps) http.Handler {
 	f := finalizer{
-		runner: &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board},
+		runner: &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, Bill: budget.Bill},
 		bucket: d.Bucket,
 	}
 	return cloudevent.Handler(d.Callers, f.handle)
@@ -55,7 +57,11 @@ func (f finalizer) handle(ctx context.Context, e event.Event) error {
 	crash.Point("finalize.heard")
 	outcome, err := f.finalize(ctx, object.Name)
 	// Counted by the log: a metric per outcome.
-	slog.InfoContext(ctx, "object finalized", "key", object.Name, "generation", object.Generation, "outcome", outcome, "error", err)
+	attrs := []any{"key", object.Name, "generation", object.Generation, "outcome", outcome, "bytes", object.Size, "error", err}
+	if !object.TimeCreated.IsZero() {
+		attrs = append(attrs, "lag_ms", time.Since(object.TimeCreated).Milliseconds()) // since it was complete
+	}
+	slog.InfoContext(ctx, "object finalized", attrs...)
 	crash.Point("finalize.before-ack")
 	return err
 }

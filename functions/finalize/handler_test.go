@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -27,6 +28,7 @@ import (
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/logtest"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/internal/queue"
@@ -452,4 +454,31 @@ func TestMalformedEventsAreAcknowledged(t *testing.T) {
 	if w.Code != http.StatusOK {
 		t.Errorf("status %d: poison would come again for a day", w.Code)
 	}
+}
+
+// The one line about an event says what became of it and how late it was.
+func TestEventsAreLogged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, object := h.upload(t)
+	data, err := json.Marshal(cloudevent.ObjectFinalized{
+		Bucket: "lectern", Name: object.Key, Generation: object.Generation, Metageneration: 1, Size: object.Size, TimeCreated: time.Now().Add(-time.Minute),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, log := logtest.Under(t.Context())
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", bytes.NewReader(data))
+	for name, value := range map[string]string{
+		"Content-Type": "application/json", "ce-id": "1", "ce-specversion": "1.0", "ce-type": cloudevent.FinalizedType,
+		"ce-source": "//storage.googleapis.com/projects/_/buckets/lectern", "ce-subject": "objects/" + object.Key,
+	} {
+		r.Header.Set(name, value)
+	}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	line := log.One(t, "object finalized")
+	if lag := line.Number("lag_ms"); lag == nil || *lag < 60_000 || line.Text("outcome") != "received" || *line.Number("bytes") != 7 {
+		t.Error(line)
+	}
+	logtest.Bound(t, line)
 }

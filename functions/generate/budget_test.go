@@ -9,6 +9,7 @@ import (
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/llm"
+	"lectern.dev/lectern/internal/logtest"
 	"lectern.dev/lectern/internal/offline"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
@@ -71,4 +72,48 @@ func (b *bill) Complete(ctx context.Context, req llm.Request) (llm.Response, err
 	resp, err := b.Model.Complete(ctx, req)
 	b.micros += int64(resp.Usage.Input + resp.Usage.Output)
 	return resp, err
+}
+
+// Each step's line has the tokens and the money that its calls came to, and the job's last
+// line has the sum of all of them.
+func TestTokensAndCostAreLogged(t *testing.T) {
+	t.Parallel()
+	paid := &budget.Model{Model: offline.Model{}}
+	h := newHouse(t, paid)
+	prices, err := budget.LoadPrices(`{"offline-1": {"kind": "tokens", "input": 1, "output": 3, "max_output": 20000}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.read(t, sample.Name, sample.Document)
+	paid.Ledger = &budget.Ledger{
+		DB: pgtest.As(t, h.db, postgres.System), Prices: prices, Defaults: budget.Limits{Soft: 1_000_000_000, Hard: 1_000_000_000},
+	}
+	var log *logtest.Log
+	h.ctx, log = logtest.Under(t.Context())
+	j := h.generate(t, authoring.Brief{Lessons: 2})
+	if j.State != job.Succeeded {
+		t.Fatalf("%+v", j)
+	}
+	var input, output, cost, calls float64
+	asked := 0
+	for _, line := range log.Of("attempt") {
+		if line.Number("model_calls") == nil {
+			continue
+		}
+		asked++
+		calls += *line.Number("model_calls")
+		input += *line.Number("input_tokens")
+		output += *line.Number("output_tokens")
+		cost += *line.Number("cost_micros")
+	}
+	m, err := paid.Ledger.Month(t.Context(), account.Local.Organization)
+	if err != nil || asked == 0 || calls < float64(asked) || cost != float64(m.Spent) || cost != input+3*output || input != float64(m.Use[0].Input) {
+		t.Errorf("%d steps with %v calls: %v tokens in, %v out, %v micros; the ledger has %+v, %v", asked, calls, input, output, cost, m, err)
+	}
+	logtest.Bound(t, log.Of("attempt")...)
+	end := log.One(t, "job ended")
+	if *end.Number("cost_micros") != cost || *end.Number("input_tokens") != input || *end.Number("output_tokens") != output {
+		t.Errorf("all of them came to %v micros: %v", cost, end)
+	}
+	logtest.Bound(t, end)
 }

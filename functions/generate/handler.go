@@ -31,7 +31,7 @@ type Deps struct {
 
 // New serves the deliveries of the generate queue.
 func New(d Deps) http.Handler {
-	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board}
+	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, Bill: budget.Bill}
 	agents := &authoring.Agents{DB: d.DB, Library: source.Library{DB: d.DB}, Model: d.Model}
 	return edge.Task(d.Callers, func(ctx context.Context, body []byte) error {
 		return runner.Execute(ctx, body, agents.Work)

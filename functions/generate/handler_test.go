@@ -49,6 +49,7 @@ type house struct {
 	runner *job.Runner
 	http   http.Handler
 	course string
+	ctx    context.Context // of deliveries; nil: the test's
 }
 
 func newHouse(t *testing.T, model llm.Model) *house {
@@ -97,7 +98,11 @@ func (h *house) read(t *testing.T, name string, document []byte) {
 func (h *house) drain(t *testing.T) {
 	t.Helper()
 	reader := &source.Reader{DB: h.db, Bucket: h.bucket, Scratch: t.TempDir()}
-	err := h.queue.Drain(t.Context(), func(ctx context.Context, task queue.Task) error {
+	ctx := h.ctx
+	if ctx == nil {
+		ctx = t.Context()
+	}
+	err := h.queue.Drain(ctx, func(ctx context.Context, task queue.Task) error {
 		if task.Target == queue.Ingest {
 			return h.runner.Execute(ctx, task.Body, reader.Read)
 		}

@@ -27,7 +27,7 @@ type Deps struct {
 
 // New serves the deliveries of the render queue.
 func New(d Deps) http.Handler {
-	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: film.Failed}
+	runner := &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, IfFailed: film.Failed, Bill: budget.Bill}
 	renderer := film.Renderer{DB: d.DB, Studio: d.Studio, Meter: d.Meter}
 	return edge.Task(d.Callers, func(ctx context.Context, body []byte) error {
 		return runner.Execute(ctx, body, renderer.Work)

@@ -70,9 +70,16 @@ type Report struct {
 	Error     string `json:"error,omitempty"`
 }
 
+// Survey is how all work stands after a sweep. Operators are told of it, by the log; the
+// scheduler is not.
+type Survey struct {
+	job.Survey
+	BudgetsUsedUp int `json:"budgets_used_up"` // organizations with less than a twentieth of their month's budget left
+}
+
 // New serves the scheduler's POST: one sweep, answered with its Report.
 func New(d Deps) http.Handler {
-	s := sweeper{Deps: d, runner: &job.Runner{DB: d.Pool, Queue: d.Queue, Board: d.Board}}
+	s := sweeper{Deps: d, runner: &job.Runner{DB: d.Pool, Queue: d.Queue, Board: d.Board, Bill: budget.Bill}}
 	s.SegmentAge = cmp.Or(d.SegmentAge, 30*24*time.Hour)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{$}", s.serve)
@@ -87,13 +94,13 @@ type sweeper struct {
 func (s sweeper) serve(w http.ResponseWriter, r *http.Request) {
 	edge.LongLived(w)
 	status := http.StatusOK
-	report, err := s.alone(r.Context())
+	report, survey, err := s.alone(r.Context())
 	if err != nil {
 		edge.Failed(r.Context(), err)
 		report.Error = fault.Message(err)
 		status = edge.ProblemOf(r.Context(), err).Status
 	}
-	slog.InfoContext(r.Context(), "swept", "report", report)
+	slog.InfoContext(r.Context(), "swept", "report", report, "survey", survey)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(report) // the scheduler may be gone
@@ -104,18 +111,18 @@ const turn = 7_732_901
 
 // alone sweeps unless another sweep is at work. Two would do no harm, only the
 // same work twice.
-func (s sweeper) alone(ctx context.Context) (report Report, err error) {
+func (s sweeper) alone(ctx context.Context) (report Report, survey Survey, err error) {
 	conn, err := s.Pool.Acquire(ctx)
 	if err != nil {
-		return Report{}, postgres.Fault(err)
+		return Report{}, Survey{}, postgres.Fault(err)
 	}
 	defer conn.Release()
 	var mine bool
 	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, turn).Scan(&mine); err != nil {
-		return Report{}, postgres.Fault(err)
+		return Report{}, Survey{}, postgres.Fault(err)
 	}
 	if !mine {
-		return Report{Busy: true}, nil
+		return Report{Busy: true}, Survey{}, nil
 	}
 	defer func() {
 		// The lock belongs to the connection; one that could not let go of it must not be used again.
@@ -125,7 +132,17 @@ func (s sweeper) alone(ctx context.Context) (report Report, err error) {
 			_ = conn.Conn().Close(ctx)
 		}
 	}()
-	return s.sweep(ctx)
+	report, err1 := s.sweep(ctx)
+	survey, err2 := s.look(ctx)
+	return report, survey, errors.Join(err1, err2)
+}
+
+// look makes the survey.
+func (s sweeper) look(ctx context.Context) (survey Survey, err error) {
+	var err1, err2 error
+	survey.Survey, err1 = s.runner.Look(ctx)
+	survey.BudgetsUsedUp, err2 = s.Ledger.UsedUp(ctx)
+	return survey, errors.Join(err1, err2)
 }
 
 // sweep does each part, whatever becomes of the others.

@@ -26,6 +26,7 @@ import (
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/live"
+	"lectern.dev/lectern/internal/logtest"
 	"lectern.dev/lectern/internal/mail"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/pgtest"
@@ -377,4 +378,37 @@ func TestAbandonedAnswersEnd(t *testing.T) {
 		t.Errorf("the other is %s", got)
 	}
 	h.want(t, sweep.Report{})
+}
+
+// The one line about a sweep has what it did and how all work stands: alerts are made of it.
+func TestASweepIsLogged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start(t, "c1")
+	h.exec(t, `UPDATE job_steps SET changed_at = now() - interval '2 minutes', due_at = now() - interval '2 hours'`)
+	h.exec(t, `INSERT INTO ledger_months (organization_id, month, spent_micros, tokens_micros) VALUES ($1, date_trunc('month', now() AT TIME ZONE 'UTC')::date, 950, 950)`, organization)
+	sweep := func() (logtest.Line, int) {
+		ctx, log := logtest.Under(t.Context())
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil))
+		return log.One(t, "swept"), w.Code
+	}
+	line, _ := sweep()
+	for path, want := range map[string]float64{
+		"report.lost": 1, "report.stuck": 0, "survey.open_jobs": 1, "survey.queued_steps": 1, "survey.stuck_jobs": 1, "survey.budgets_used_up": 1,
+	} {
+		if got := line.Number(path); got == nil || *got != want {
+			t.Errorf("%s is not %v in %v", path, want, line)
+		}
+	}
+	if oldest := line.Number("survey.oldest_queued_seconds"); oldest == nil || *oldest < 7200 {
+		t.Errorf("its task was sent again, but it waits for two hours: %v", line)
+	}
+	h.exec(t, `UPDATE ledger_months SET spent_micros = 949, tokens_micros = 949`)
+	h.bucket.Fail(fault.New(fault.Unavailable, "The bucket is down."))
+	failed, status := sweep()
+	if status != http.StatusServiceUnavailable || failed.Text("report.error") == "" || *failed.Number("survey.budgets_used_up") != 0 {
+		t.Errorf("status %d, %v", status, failed)
+	}
+	logtest.Bound(t, line, failed)
 }

@@ -18,6 +18,7 @@ var house = map[string]room{
 	"internal/fault": {bare: true},
 	"internal/id":    {bare: true},
 	"internal/crash": {bare: true},
+	"internal/tally": {bare: true},
 
 	// Floor 1: ports, with their fakes and suites; the ground for SQL; the edge.
 	"internal/llm":    {bare: true, may: []string{"internal/fault"}},
@@ -38,11 +39,12 @@ var house = map[string]room{
 	"internal/queue/queuetest":   {bare: true, may: []string{"internal/fault", "internal/queue"}},
 	"internal/live/livetest":     {bare: true, may: []string{"internal/fault", "internal/live"}},
 
-	"internal/postgres":         {may: []string{"internal/fault"}},
+	"internal/postgres":         {may: []string{"internal/fault", "internal/tally"}},
 	"internal/postgres/cluster": {may: []string{"internal/fault"}},
 	"internal/postgres/pgtest":  {may: []string{"internal/fault", "internal/postgres/...", "migrations"}},
-	"internal/edge":             {may: []string{"internal/fault"}},
+	"internal/edge":             {may: []string{"internal/fault", "internal/tally"}},
 	"internal/edge/edgetest":    {may: []string{"internal/fault", "internal/edge"}},
+	"internal/logtest":          {may: []string{"internal/edge"}},
 	"internal/edge/cloudevent":  {may: []string{"internal/fault", "internal/edge"}},
 	"internal/edge/oidc":        {may: []string{"internal/fault"}},
 	"migrations":                {may: []string{"internal/fault"}},
@@ -94,7 +96,7 @@ var house = map[string]room{
 
 // ground is what every noun stands on: floors 0 and 1 without the edge.
 var ground = []string{
-	"internal/fault", "internal/id", "internal/crash", "internal/postgres",
+	"internal/fault", "internal/id", "internal/crash", "internal/tally", "internal/postgres",
 	"internal/llm", "internal/speech", "internal/encode", "internal/blob", "internal/queue", "internal/live", "internal/mail",
 }
 

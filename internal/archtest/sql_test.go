@@ -27,8 +27,10 @@ var mayKeep = map[string]string{
 var acrossOrganizations = map[string]string{
 	"functions/sweep.forget":     "sweep: answers that are out of date, of everybody",
 	"internal/account.Expire":    "sweep: what is out of date, of everybody",
+	"internal/budget.UsedUp":     "sweep: how many organizations, and not which",
 	"internal/budget.Expire":     "sweep: what nobody settled, of everybody; the organization comes from the row",
 	"internal/course.Clean":      "sweep: what anybody deleted",
+	"internal/job.Look":          "sweep: figures of everybody's work",
 	"internal/job.Sweep":         "sweep: lost and stuck steps of everybody",
 	"internal/job.TakeDown":      "sweep: what ended long ago, of everybody",
 	"internal/job.undelivered":   "sweep: each step is then handled in its organization",

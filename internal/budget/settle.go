@@ -10,6 +10,7 @@ import (
 	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/tally"
 )
 
 // Settle says what the work came to. The ctx of the work may be over. Whatever
@@ -33,8 +34,24 @@ func (r *Reservation) finish(ctx context.Context, state string, used Units) {
 		micros = r.price.cost(r.most)
 		slog.WarnContext(ctx, "a reservation is left to the sweep", "entry", r.id, "organization", r.payer.Organization, "error", err)
 	}
-	r.summed.Do(func() { r.spent.add(micros) })
+	r.summed.Do(func() {
+		r.spent.add(micros)
+		r.count(ctx, used, micros)
+	})
 	crash.Point("budget.settled")
+}
+
+// count tells the log what the work came to; of a call that was not made, nothing.
+func (r *Reservation) count(ctx context.Context, used Units, micros int64) {
+	if micros == 0 && used == (Units{}) {
+		return
+	}
+	tally.Add(ctx, "cost_micros", micros)
+	if r.price.Kind == Tokens {
+		tally.Add(ctx, "model_calls", 1)
+		tally.Add(ctx, "input_tokens", used.Input)
+		tally.Add(ctx, "output_tokens", used.Output)
+	}
 }
 
 // close ends an entry that is reserved, or corrects one that has expired; another

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/tally"
 )
 
 // Options say how HTTP treats requests. The zero value suits an API of small bodies.
@@ -58,10 +59,11 @@ func (f Front) instrument(next http.Handler) http.Handler {
 		q := newRequest(r)
 		q.client, q.outer = f.client(r), true
 		// A stream may go on when the server takes the request for answered; see line.
-		ctx, end := context.WithCancel(context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, q))
+		measuring, sums := tally.Under(context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, q))
+		ctx, end := context.WithCancel(measuring)
 		released := context.AfterFunc(r.Context(), end)
 		v := &visit{
-			q: q, out: recorder{ResponseWriter: w}, ctx: ctx, method: r.Method, url: loggedURL(r.URL),
+			q: q, out: recorder{ResponseWriter: w}, ctx: ctx, sums: sums, method: r.Method, url: loggedURL(r.URL),
 			agent: shorten(r.UserAgent(), 512), health: r.URL.Path == "/healthz", began: time.Now(),
 		}
 		secure(w.Header(), r)
@@ -91,6 +93,7 @@ type visit struct {
 	q                  *request
 	out                recorder
 	ctx                context.Context
+	sums               *tally.Tally // of what was measured while it was answered
 	method, url, agent string
 	health             bool // a prober asks
 	began              time.Time
@@ -157,6 +160,7 @@ func (v *visit) log() {
 			attrs = append(attrs, slog.String("outcome", "not retried"))
 		}
 	}
+	attrs = append(attrs, v.sums.Attrs()...)
 	if v.stack != "" {
 		attrs = append(attrs, slog.String("stack_trace", v.stack))
 	}

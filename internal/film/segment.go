@@ -16,6 +16,7 @@ import (
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film/deck"
 	"lectern.dev/lectern/internal/speech"
+	"lectern.dev/lectern/internal/tally"
 )
 
 // stored gives the local file of a content-addressed part: from the bucket when it is
@@ -26,6 +27,7 @@ func (s *Studio) stored(ctx context.Context, dir, key, ext, contentType string, 
 	object := "segments/" + key + ext
 	switch err := s.fetch(ctx, object, dst); {
 	case err == nil:
+		tally.Add(ctx, "segments_reused", 1)
 		return dst, nil
 	case !errors.Is(err, blob.ErrNotFound):
 		return "", err
@@ -34,6 +36,7 @@ func (s *Studio) stored(ctx context.Context, dir, key, ext, contentType string, 
 	if err := make(dst); err != nil {
 		return "", err
 	}
+	tally.Add(ctx, "segments_made", 1)
 	crash.Point("film.segment-made")
 	f, err := os.Open(dst)
 	if err != nil {

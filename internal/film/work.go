@@ -18,6 +18,7 @@ import (
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/tally"
 )
 
 // Renderer does the render steps of jobs. The subject of such a step is a lesson.
@@ -42,6 +43,8 @@ func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
 	if err != nil || ready {
 		return job.Result{}, err
 	}
+	watch := startStopwatch()
+	ctx, sums := tally.Under(ctx)
 	film, err := r.make(ctx, script, func(done, total int, message string) {
 		run.Progress(int64(done), int64(total), message)
 	})
@@ -69,6 +72,7 @@ func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
 	if err := r.upload(ctx, film, folder, metadata(step, content)); err != nil {
 		return job.Result{}, err
 	}
+	watch.log(ctx, step, film, sums)
 	crash.Point("film.uploaded")
 	return job.Result{Delivered: true, Output: map[string]string{"folder": folder}}, nil
 }

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,7 @@ import (
 func (r *Runner) claim(ctx context.Context, ref Ref) (*Run, error) {
 	var s Step
 	var units int64
+	run := &Run{runner: r, begun: time.Now()}
 	err := postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE jobs
@@ -27,13 +29,15 @@ func (r *Runner) claim(ctx context.Context, ref Ref) (*Run, error) {
 		return tx.QueryRow(ctx, `
 			UPDATE job_steps s
 			SET state = 'running', attempt = attempt + 1, failures = failures + (s.state = 'running')::int,
+				due_at = CASE s.state WHEN 'running' THEN s.lease_until ELSE s.due_at END,
 				done = 0, lease_until = now() + $3, started_at = coalesce(s.started_at, now()), changed_at = now()
 			FROM jobs j
 			WHERE s.job_id = $1 AND s.name = $2 AND j.job_id = s.job_id AND j.state = 'running'
 				AND (s.state = 'queued' OR s.state = 'running' AND s.lease_until < now())
-			RETURNING s.organization_id, j.created_by, j.course_id, s.kind, s.subject, s.content, s.attempt, s.failures, s.units, s.input, j.input`,
+			RETURNING s.organization_id, j.created_by, j.course_id, s.kind, s.subject, s.content, s.attempt, s.failures, s.units, s.input, j.input,
+				j.kind, (extract(epoch FROM now() - s.due_at) * 1000)::bigint`,
 			ref.Job, ref.Step, r.lease()).
-			Scan(&s.Organization, &s.User, &s.CourseID, &s.Kind, &s.Subject, &s.Content, &s.Attempt, &s.Failures, &units, &s.Input, &s.JobInput)
+			Scan(&s.Organization, &s.User, &s.CourseID, &s.Kind, &s.Subject, &s.Content, &s.Attempt, &s.Failures, &units, &s.Input, &s.JobInput, &run.target, &run.queueAge)
 	})
 	if fault.Is(err, fault.NotFound) {
 		return nil, r.unclaimed(ctx, ref)
@@ -42,7 +46,7 @@ func (r *Runner) claim(ctx context.Context, ref Ref) (*Run, error) {
 		return nil, err
 	}
 	s.Job, s.Name = ref.Job, ref.Step
-	run := &Run{Step: s, runner: r, units: units}
+	run.Step, run.units = s, units
 	ctx = postgres.WithOrganization(ctx, s.Organization)
 	if s.Failures >= maxFailures {
 		// The worker died each time: running it again would kill another one.

@@ -16,52 +16,59 @@ import (
 // job that has ended gives it back unchanged.
 func (r *Runner) Cancel(ctx context.Context, organization, job string) (Job, error) {
 	var j Job
+	var canceled []string
 	err := postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
-		if err := cancel(ctx, tx, organization, `job_id = $2`, job); err != nil {
+		var err error
+		if canceled, err = cancel(ctx, tx, organization, `job_id = $2`, job); err != nil {
 			return err
 		}
-		var err error
 		j, err = Get(ctx, tx, organization, job)
 		return err
 	})
 	if err != nil {
 		return Job{}, err
 	}
+	if len(canceled) > 0 {
+		r.ended(ctx, j)
+	}
 	r.Show(ctx, j)
 	return j, nil
 }
 
-// CancelCourse ends the open jobs of a course that is being deleted.
+// CancelCourse ends the open jobs of a course that is being deleted. What ends with what
+// it worked on has no line in the log: nobody looks for its outcome.
 func CancelCourse(ctx context.Context, tx postgres.Querier, organization, course string) error {
-	return cancel(ctx, tx, organization, `course_id = $2`, course)
+	_, err := cancel(ctx, tx, organization, `course_id = $2`, course)
+	return err
 }
 
 // CancelSubject ends the open jobs that work on a source, lesson or course.
 func CancelSubject(ctx context.Context, tx postgres.Querier, organization, subject string) error {
-	return cancel(ctx, tx, organization, `subject = $2`, subject)
+	_, err := cancel(ctx, tx, organization, `subject = $2`, subject)
+	return err
 }
 
-// cancel ends the open jobs that where selects; where is one of the constants
-// above. The steps are a statement of their own: it sees those that a worker
+// cancel ends the open jobs that where selects, and gives their ids; where is one of the
+// constants above. The steps are a statement of their own: it sees those that a worker
 // added while this transaction waited for the job's row.
-func cancel(ctx context.Context, tx postgres.Querier, organization, where, arg string) error {
+func cancel(ctx context.Context, tx postgres.Querier, organization, where, arg string) (jobs []string, err error) {
 	rows, err := tx.Query(ctx, `
 		UPDATE jobs
 		SET state = 'canceled', waiting_for = '', message = '', version = version + 1, finished_at = now()
 		WHERE organization_id = $1 AND `+where+` AND state IN ('queued', 'running', 'waiting')
 		RETURNING job_id`, organization, arg)
 	if err != nil {
-		return postgres.Fault(err)
+		return nil, postgres.Fault(err)
 	}
-	jobs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	jobs, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil || len(jobs) == 0 {
-		return postgres.Fault(err)
+		return nil, postgres.Fault(err)
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE job_steps
 		SET state = 'canceled', lease_until = NULL, changed_at = now()
 		WHERE organization_id = $1 AND job_id = ANY($2) AND state IN ('blocked', 'queued', 'running', 'delivered')`, organization, jobs)
-	return postgres.Fault(err)
+	return jobs, postgres.Fault(err)
 }
 
 // Resume goes on with a job that failed, was canceled or waits. Steps that
@@ -92,7 +99,7 @@ func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, err
 		_, err = tx.Exec(ctx, `
 			UPDATE job_steps
 			SET state = CASE state WHEN 'queued' THEN 'queued' ELSE 'blocked' END,
-				failures = 0, done = 0, error = '', sends = sends + 1, changed_at = now()
+				failures = 0, done = 0, error = '', sends = sends + 1, changed_at = now(), due_at = now()
 			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled', 'queued')`, organization, job)
 		if err != nil {
 			return err

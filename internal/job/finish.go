@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,11 +56,16 @@ func (r *Runner) succeeded(ctx context.Context, run *Run, result Result) error {
 	})
 	switch {
 	case errors.Is(err, errLost): // the event was quicker than we, or a newer attempt took over
-		return r.unclaimed(ctx, Ref{s.Job, s.Name})
+		return r.lost(ctx, run)
 	case err != nil:
 		return r.failed(ctx, run, err, false)
 	}
 	crash.Point("job.after-commit")
+	if result.Delivered {
+		run.ended(ctx, attemptDelivered, nil)
+	} else {
+		run.ended(ctx, attemptSucceeded, nil)
+	}
 	r.follow(ctx, j)
 	return nil
 }
@@ -83,15 +87,20 @@ func (r *Runner) failed(ctx context.Context, run *Run, failure error, interrupte
 		return r.wait(ctx, run, failure)
 	}
 	again := interrupted || fault.Retryable(failure) && s.Failures+1 < maxFailures
-	slog.WarnContext(ctx, "step failed", "job", s.Job, "step", s.Name, "attempt", s.Attempt, "again", again, "error", failure)
 	if again {
 		_, err := r.DB.Exec(ctx, `
 			UPDATE job_steps
-			SET state = 'queued', failures = failures + CASE WHEN $5 THEN 0 ELSE 1 END, error = $6, lease_until = NULL, changed_at = now()
+			SET state = 'queued', failures = failures + CASE WHEN $5 THEN 0 ELSE 1 END, error = $6, lease_until = NULL, changed_at = now(), due_at = now()
 			WHERE organization_id = $1 AND job_id = $2 AND name = $3 AND attempt = $4 AND state = 'running'`,
 			s.Organization, s.Job, s.Name, s.Attempt, interrupted, Reason(failure))
 		if err != nil {
+			run.ended(ctx, attemptUnsaved, errors.Join(failure, err))
 			return postgres.Fault(err)
+		}
+		if interrupted {
+			run.ended(ctx, attemptInterrupted, failure)
+		} else {
+			run.ended(ctx, attemptRetried, failure)
 		}
 		crash.Point("job.put-back")
 		e := fault.Wrap(fault.Unavailable, failure, "The step failed and will be tried again.")
@@ -118,11 +127,13 @@ func (r *Runner) failed(ctx context.Context, run *Run, failure error, interrupte
 		return r.IfFailed(ctx, tx, s, failure)
 	})
 	if errors.Is(err, errLost) {
-		return r.unclaimed(ctx, Ref{s.Job, s.Name})
+		return r.lost(ctx, run)
 	}
 	if err != nil {
+		run.ended(ctx, attemptUnsaved, errors.Join(failure, err))
 		return err
 	}
+	run.ended(ctx, attemptGivenUp, failure)
 	r.follow(ctx, j)
 	return nil
 }
@@ -170,5 +181,8 @@ func (r *Runner) end(ctx context.Context, organization, job string, change func(
 		j, err = settle(ctx, tx, organization, job)
 		return err
 	})
+	if err == nil && !j.State.Open() {
+		r.ended(ctx, j)
+	}
 	return j, err
 }

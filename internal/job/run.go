@@ -13,12 +13,18 @@ import (
 	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/tally"
 )
 
 // Run is one attempt at a step, as its work sees it. Safe for concurrent use.
 type Run struct {
 	Step   Step
 	runner *Runner
+
+	begun    time.Time
+	target   Kind         // of the job, and so the queue that it came by
+	queueAge int64        // milliseconds since it could have been done
+	sums     *tally.Tally // of what was measured while it was done; nil: nothing was done
 
 	mu          sync.Mutex
 	done, units int64
@@ -35,6 +41,7 @@ var errHung = fault.New(fault.Unavailable, "The work took too long and was stopp
 // attempt does the work under heartbeats; cause says why its ctx ended before it
 // did, if it did.
 func (r *Run) attempt(ctx context.Context, work Work) (result Result, cause, err error) {
+	ctx, r.sums = tally.Under(ctx)
 	ctx, expire := context.WithTimeoutCause(ctx, r.runner.limit(), errHung)
 	defer expire()
 	ctx, stop := context.WithCancelCause(ctx)

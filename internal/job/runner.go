@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,6 +38,9 @@ type Runner struct {
 	// Afford, unless nil, says PaymentRequired when an organization has no budget left:
 	// what would only wait is not started.
 	Afford func(ctx context.Context, q postgres.Querier, organization string) error
+	// Bill, unless nil, says what a job has come to, in millionths of a US dollar and in
+	// tokens, for the line that the log has of its end.
+	Bill func(ctx context.Context, q postgres.Querier, organization, job string) (micros, input, output int64, err error)
 }
 
 // maxFailures is how often a step is tried before its job is told to have failed.
@@ -88,8 +90,7 @@ func (r *Runner) Execute(ctx context.Context, body []byte, work Work) error {
 	defer done()
 	switch {
 	case errors.Is(cause, errLost):
-		slog.InfoContext(ctx, "step is no longer ours", "job", ref.Job, "step", ref.Step, "attempt", run.Step.Attempt)
-		return r.unclaimed(ctx, ref)
+		return r.lost(ctx, run)
 	case err != nil && errors.Is(cause, errHung):
 		return r.failed(ctx, run, errHung, false)
 	case err != nil:

@@ -23,7 +23,7 @@ func lock(ctx context.Context, tx postgres.Querier, organization, job string) er
 func settle(ctx context.Context, tx postgres.Querier, organization, job string) (Job, error) {
 	_, err := tx.Exec(ctx, `
 		UPDATE job_steps s
-		SET state = 'queued', changed_at = now()
+		SET state = 'queued', changed_at = now(), due_at = now()
 		WHERE s.organization_id = $1 AND s.job_id = $2 AND s.state = 'blocked'
 			AND NOT EXISTS (
 				SELECT FROM unnest(s.needs) AS need

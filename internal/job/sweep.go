@@ -41,7 +41,7 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 	swept.Lost, errs = lost, append(errs, err)
 	stuck, err := r.renew(ctx, `
 		UPDATE job_steps s
-		SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now()
+		SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now(), due_at = now()
 		FROM jobs j
 		WHERE s.job_id = j.job_id AND (s.job_id, s.name) IN (
 			SELECT job_id, name FROM job_steps
@@ -59,7 +59,7 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 		if err == nil && !found {
 			_, err = r.renew(ctx, `
 				UPDATE job_steps s
-				SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now()
+				SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now(), due_at = now()
 				FROM jobs j
 				WHERE s.job_id = j.job_id AND s.organization_id = $1 AND s.job_id = $2 AND s.name = $3 AND s.attempt = $4 AND s.state = 'delivered'
 				RETURNING j.kind, s.job_id, s.name, s.sends`, s.Organization, s.Job, s.Name, s.Attempt)

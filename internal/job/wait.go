@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,7 +15,6 @@ import (
 // and lets its job wait. Steps that are at work go on: what they need was set aside.
 func (r *Runner) wait(ctx context.Context, run *Run, why error) error {
 	s := run.Step
-	slog.InfoContext(ctx, "job waits for its budget", "job", s.Job, "step", s.Name, "attempt", s.Attempt)
 	var j Job
 	err := postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
 		if err := lock(ctx, tx, s.Organization, s.Job); err != nil {
@@ -44,12 +42,14 @@ func (r *Runner) wait(ctx context.Context, run *Run, why error) error {
 		return err
 	})
 	if errors.Is(err, errLost) {
-		return r.unclaimed(ctx, Ref{s.Job, s.Name})
+		return r.lost(ctx, run)
 	}
 	if err != nil {
+		run.ended(ctx, attemptUnsaved, errors.Join(why, err))
 		return err
 	}
 	crash.Point("job.waits")
+	run.ended(ctx, attemptWaiting, why)
 	r.Show(ctx, j)
 	return nil
 }

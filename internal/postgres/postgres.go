@@ -63,7 +63,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(cmp.Or(o.StatementTimeout, 10*time.Second).Milliseconds())
 	config.ConnConfig.RuntimeParams["application_name"] = "lectern"
 	config.ConnConfig.RuntimeParams["jit"] = "off" // compiling a statement takes longer than running any of ours
-	config.ConnConfig.Tracer = o.Tracer
+	config.ConnConfig.Tracer = measured(o.Tracer)
 	if o.OnConnect != nil {
 		config.AfterConnect = func(_ context.Context, c *pgx.Conn) error { return o.OnConnect(c) }
 	}
