@@ -1,7 +1,7 @@
 # The database. It has no address that the world could reach, no password that could be
 # lost, and speaks to nobody unencrypted.
 resource "google_sql_database_instance" "this" {
-  name                = var.name
+  name                = coalesce(var.database.instance, var.name)
   region              = var.region
   database_version    = var.database.version
   deletion_protection = var.protected

@@ -100,8 +100,9 @@ variable "warm" {
 }
 
 variable "database" {
-  description = "The database: its version of Postgres, its tier, whether it stands in two zones (high_availability; twice the price), the connections that it takes (max_connections) and those that are left to people and to Cloud SQL itself (reserve), its disk in GB (disk_gb) and how far that may grow by itself (disk_limit_gb), for how many days backups are kept (backup_days), and when Google may restart it for maintenance (maintenance_day, 1 is Monday; maintenance_hour, in UTC)."
+  description = "The database: its instance (empty: NAME; another one after a restore into it, docs/operations.md), its version of Postgres, its tier, whether it stands in two zones (high_availability; twice the price), the connections that it takes (max_connections) and those that are left to people and to Cloud SQL itself (reserve), its disk in GB (disk_gb) and how far that may grow by itself (disk_limit_gb), for how many days backups are kept (backup_days), and when Google may restart it for maintenance (maintenance_day, 1 is Monday; maintenance_hour, in UTC)."
   type = object({
+    instance          = optional(string, "")
     version           = optional(string, "POSTGRES_17")
     tier              = optional(string, "db-f1-micro")
     high_availability = optional(bool, false)
@@ -115,6 +116,10 @@ variable "database" {
   })
   default = {}
 
+  validation {
+    condition     = var.database.instance == "" || can(regex("^[a-z][a-z0-9-]{0,62}$", var.database.instance))
+    error_message = "An instance has lower-case letters, digits and hyphens, and begins with a letter."
+  }
   validation {
     condition     = contains(["POSTGRES_15", "POSTGRES_16", "POSTGRES_17"], var.database.version)
     error_message = "Lectern is tested with POSTGRES_15 and POSTGRES_17."
