@@ -65,9 +65,7 @@ resource "google_project_iam_member" "trigger_receives" {
 # Cloud Storage tells of its objects by Pub/Sub, as one account for the whole project. The
 # condition always holds: by it the right is this Lectern's own, and goes with it, while that
 # of another Lectern in the project stays.
-data "google_storage_project_service_account" "this" {
-  depends_on = [google_project_service.api]
-}
+data "google_storage_project_service_account" "this" {}
 
 resource "google_project_iam_member" "storage_publishes" {
   project = var.project

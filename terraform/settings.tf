@@ -6,6 +6,8 @@ locals {
     every = {
       GOOGLE_CLOUD_PROJECT = var.project
       LOG_LEVEL            = var.log_level
+      TELEMETRY_PROJECT    = var.project
+      TRACES_RATIO         = tostring(var.traces_ratio)
     }
 
     database = { for f, url in local.database_urls : f => {

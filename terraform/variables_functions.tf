@@ -9,6 +9,17 @@ variable "log_level" {
   }
 }
 
+variable "traces_ratio" {
+  description = "The share of requests that are traced where their caller does not say, from 0 to 1. Cloud Run says so for one request in ten seconds of each instance; a task is traced as what sent it was. 2.5 million spans a month are free."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.traces_ratio >= 0 && var.traces_ratio <= 1
+    error_message = "A share is between 0 and 1."
+  }
+}
+
 variable "sweep_minutes" {
   description = "How often the sweep makes good what was lost on its way: the minutes that somebody waits for it at the most."
   type        = number
