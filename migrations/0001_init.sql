@@ -220,6 +220,3 @@ CREATE TABLE idempotency (
   PRIMARY KEY (organization_id, user_id, operation, key)
 );
 CREATE INDEX idempotency_age ON idempotency (created_at);
-
--- +goose Down
-DROP TABLE idempotency, deletions, job_steps, jobs, passages, sources, videos, questions, slides, lessons, modules, courses, users, organizations;

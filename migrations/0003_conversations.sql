@@ -187,7 +187,3 @@ GRANT UPDATE (state, content, citations, quiz, problem, model, finish, tokens, i
   producer_id, handed_over_at, stop_requested, finished_at) ON messages TO lectern_tenant, lectern_system;
 REVOKE UPDATE ON summaries, memories, stream_events FROM lectern_tenant, lectern_system;
 REVOKE INSERT ON stream_events FROM lectern_tenant;
-
--- +goose Down
-DROP TABLE producers, stream_events, memories, checkpoints, summaries, messages, sessions, tasks;
-DROP FUNCTION refuse_rewriting, refuse_orphans;

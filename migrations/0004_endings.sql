@@ -24,6 +24,3 @@ SELECT m.session_id, 'ckp_' || substr(m.message_id, 5), m.organization_id, max(w
 FROM walk w
 JOIN messages m USING (session_id, message_id)
 GROUP BY m.session_id, m.message_id;
-
--- +goose Down
-ALTER TABLE messages DROP COLUMN max_tokens, DROP COLUMN manner;

@@ -38,23 +38,3 @@ LANGUAGE sql STABLE AS $$
   FROM (SELECT coalesce((SELECT b.hard_micros FROM budgets b WHERE b.organization_id = organization), usual) AS hard) l
   LEFT JOIN ledger_months m ON m.organization_id = organization AND m.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date
 $$;
-
--- +goose Down
-DROP FUNCTION budget_of;
--- +goose StatementBegin
-CREATE OR REPLACE FUNCTION find_sign_in(token BYTEA)
-RETURNS TABLE (sign_in_id TEXT, organization_id TEXT, user_id TEXT, role TEXT, seen_at TIMESTAMPTZ, expires_at TIMESTAMPTZ)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT s.sign_in_id, u.organization_id, u.user_id, u.role, s.seen_at, s.expires_at
-  FROM sign_ins s JOIN users u USING (user_id)
-  WHERE s.token_hash = token AND s.expires_at > now()
-$$;
-CREATE OR REPLACE FUNCTION find_credential(id TEXT)
-RETURNS TABLE (organization TEXT, hashed_password TEXT, scopes TEXT[], idle BOOLEAN)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT c.organization, c.hashed_password, c.scopes, u.used_at IS NULL OR u.used_at < now() - interval '5 minutes'
-  FROM credentials c LEFT JOIN credential_uses u USING (auth_id)
-  WHERE c.auth_id = id AND (c.expires_at IS NULL OR c.expires_at > now())
-    AND NOT EXISTS (SELECT FROM credential_revocations r WHERE r.auth_id = c.auth_id)
-$$;
--- +goose StatementEnd

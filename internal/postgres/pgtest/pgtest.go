@@ -69,6 +69,24 @@ func URL(t testing.TB) string {
 	return s.cluster.URL(name)
 }
 
+// Empty gives the URL of a database without anything in it.
+func Empty(t testing.TB) string {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	name := fmt.Sprintf("test_%d", serial.Add(1))
+	if err := s.cluster.EnsureDatabase(context.Background(), name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.drop(name) })
+	return s.cluster.URL(name)
+}
+
 const template = "template_lectern"
 
 // local is account.Local: an organisation to work in, and its owner.
