@@ -4,7 +4,23 @@
 # first may be disabled, but not destroyed, since Terraform would make it anew, as the newest.
 locals {
   secrets_made  = toset(["cookie_keys", "gateway_key", "root_password"])
-  secrets_given = toset(["backup_api_key", "dreambridge_secret", "openai_api_key", "smtp_password"])
+  secrets_given = toset(keys(local.secrets_given_by))
+
+  # Which variable says that the operator has filled a secret, and what it says.
+  secrets_given_by = {
+    backup_api_key     = "backup.has_key"
+    dreambridge_secret = "dreambridge.has_secret"
+    openai_api_key     = "model.has_key"
+    probe_key          = "probe_has_key"
+    smtp_password      = "mail.has_password"
+  }
+  secrets_filled = {
+    backup_api_key     = var.backup.has_key
+    dreambridge_secret = var.dreambridge.has_secret
+    openai_api_key     = var.model.has_key
+    probe_key          = var.probe_has_key
+    smtp_password      = var.mail.has_password
+  }
 }
 
 resource "google_secret_manager_secret" "this" {

@@ -222,8 +222,14 @@ variable "repository" {
   }
 }
 
+variable "probe_has_key" {
+  description = "Whether the secret NAME-probe-key has been filled with a credential of the API (auth_id.secret) of the scope chat: then a release has its tutor answer once before it serves."
+  type        = bool
+  default     = false
+}
+
 variable "pipeline_changes_platform" {
-  description = "Whether a push may also change what functions stand on: database, queues, bucket, network, alerts. false: a push releases functions, and terraform apply by hand does the rest. Who may do what, and secrets, are changed by hand in any case."
+  description = "Whether a push may also change what functions stand on: the database's size, queues, network, alerts. false: a push releases functions, and terraform apply by hand does the rest. Who may do what, secrets, the bucket and the trigger are changed by hand in any case."
   type        = bool
   default     = true
 }
