@@ -4,6 +4,7 @@ module "web" {
   function   = "web"
   deployment = local.deployment
   invokers   = { everyone = "allUsers" }
+  ingress    = local.web_ingress
 
   # It keeps nothing and passes streams on, those of the tutor among them: as many, and as
   # long, as the functions behind it.
@@ -17,12 +18,12 @@ module "web" {
 
   environment = merge(
     local.settings.every,
-    local.settings.front,
     {
       AUTH_URL     = local.urls.auth
       CHAT_URL     = local.urls.chat
       COURSES_URL  = local.urls.courses
       MEDIA_ORIGIN = "https://storage.googleapis.com" # where signed addresses point
+      TRUSTED_HOPS = local.web_trusted_hops
     },
   )
   secrets = local.secrets.gateway

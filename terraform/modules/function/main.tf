@@ -13,8 +13,8 @@ resource "google_cloud_run_v2_service" "this" {
   name                = local.name
   project             = var.deployment.project
   location            = var.deployment.region
-  ingress             = "INGRESS_TRAFFIC_ALL" # queues, triggers and the scheduler come from outside of the network; who may call is IAM's
-  deletion_protection = false                 # it holds nothing; what does is protected
+  ingress             = var.ingress
+  deletion_protection = false # it holds nothing; what does is protected
 
   # The revision that goes and the one that comes share it, so that the database has room
   # for both. The template's holds for a candidate, which has no part of the traffic yet.

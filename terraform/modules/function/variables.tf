@@ -24,6 +24,17 @@ variable "invokers" {
   type        = map(string)
 }
 
+variable "ingress" {
+  description = "From where it is reached. All, by default: queues, triggers and the scheduler come from outside of the network, and who may call is IAM's."
+  type        = string
+  default     = "INGRESS_TRAFFIC_ALL"
+
+  validation {
+    condition     = contains(["INGRESS_TRAFFIC_ALL", "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"], var.ingress)
+    error_message = "INGRESS_TRAFFIC_ALL or INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER."
+  }
+}
+
 variable "environment" {
   description = "Settings in the clear, as docs/settings.md has them. One that is empty is not set."
   type        = map(string)
