@@ -175,65 +175,69 @@ func TestOlderMigrateOnNewerSchema(t *testing.T) {
 // What is replaced is not taken away in the same release, unless nobody is served yet.
 func TestContractWaitsForARelease(t *testing.T) {
 	t.Parallel()
+	const first, expand, contract = migrations.FirstRelease, migrations.FirstRelease + 1, migrations.FirstRelease + 2
 	files := func(upTo int) fs.FS {
-		all := fstest.MapFS{"0001_organizations.sql": {Data: []byte("-- +goose Up\nCREATE TABLE organizations (name TEXT);\n")}}
-		for n := 2; n <= migrations.FirstRelease; n++ {
-			all[fmt.Sprintf("%04d_x.sql", n)] = &fstest.MapFile{Data: []byte("-- +goose Up\nSELECT 1;\n")}
-		}
-		for n, text := range map[int]string{
-			6: "-- +goose Up\nALTER TABLE organizations ADD COLUMN title TEXT;\n",
-			7: "-- contract of 0006: nobody reads the name any more\n-- +goose Up\nALTER TABLE organizations DROP COLUMN name;\n",
-		} {
-			if n <= upTo {
-				all[fmt.Sprintf("%04d_x.sql", n)] = &fstest.MapFile{Data: []byte(text)}
+		all := fstest.MapFS{}
+		for n := 1; n <= upTo; n++ {
+			text := "-- +goose Up\nSELECT 1;\n"
+			switch n {
+			case 1:
+				text = "-- +goose Up\nCREATE TABLE organizations (name TEXT);\n"
+			case expand:
+				text = "-- +goose Up\nALTER TABLE organizations ADD COLUMN title TEXT;\n"
+			case contract:
+				text = fmt.Sprintf("-- contract of %04d: nobody reads the name any more\n-- +goose Up\nALTER TABLE organizations DROP COLUMN name;\n", expand)
 			}
+			all[fmt.Sprintf("%04d_x.sql", n)] = &fstest.MapFile{Data: []byte(text)}
 		}
 		return all
 	}
-	up := func(db *pgxpool.Pool, upTo int) error {
+	up := func(t *testing.T, db *pgxpool.Pool, upTo int) error {
 		return migrations.UpOf(t.Context(), db, files(upTo), time.Second)
 	}
 	for name, c := range map[string]struct {
-		at    int // where the database is
-		sql   string
-		hasty bool
+		at             int // where the database is
+		served, refuse bool
 	}{
-		"a fresh one":               {0, "", false},
-		"interrupted at the first":  {3, "", false},
-		"interrupted, nobody in it": {5, "", false},
-		"people work with it":       {5, "INSERT INTO organizations VALUES ('o')", true},
-		"they have had a release":   {6, "INSERT INTO organizations VALUES ('o')", false},
-		"they have it behind them":  {7, "INSERT INTO organizations VALUES ('o')", false},
+		"a fresh one":               {0, false, false},
+		"interrupted at the first":  {3, true, false}, // the first migrations make a row and delete it
+		"interrupted, nobody in it": {first, false, false},
+		"people work with it":       {first, true, true},
+		"they have had a release":   {expand, true, false},
+		"they have it behind them":  {contract, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := owner(t, pgtest.Empty(t))
 			if c.at > 0 {
-				of := files(c.at).(fstest.MapFS)
-				for n := c.at + 1; n <= migrations.FirstRelease; n++ {
-					delete(of, fmt.Sprintf("%04d_x.sql", n))
-				}
-				if err := migrations.UpOf(t.Context(), db, of, time.Second); err != nil {
+				if err := up(t, db, min(c.at, expand)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if c.sql != "" && c.at < 7 {
-				if _, err := db.Exec(t.Context(), c.sql); err != nil {
+			if c.served {
+				if _, err := db.Exec(t.Context(), `INSERT INTO organizations VALUES ('o')`); err != nil {
 					t.Fatal(err)
 				}
 			}
-			err := up(db, 7)
-			if v := version(t, db); c.hasty != (err != nil) || c.hasty && v != c.at || !c.hasty && v != 7 {
-				t.Errorf("version %d, %v", v, err)
+			if c.at == contract {
+				if err := up(t, db, contract); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if !c.hasty {
+			err := up(t, db, contract)
+			if !c.refuse {
+				if v := version(t, db); err != nil || v != contract {
+					t.Errorf("version %d, %v", v, err)
+				}
 				return
 			}
-			if err := up(db, 6); err != nil {
-				t.Fatal(err)
+			if v := version(t, db); err == nil || v != c.at {
+				t.Fatalf("it is not refused: version %d, %v", v, err)
 			}
-			if err := up(db, 7); err != nil || version(t, db) != 7 {
-				t.Errorf("after a release: version %d, %v", version(t, db), err)
+			for _, to := range []int{expand, contract} { // a release after the other
+				if err := up(t, db, to); err != nil || version(t, db) != to {
+					t.Errorf("version %d, %v", version(t, db), err)
+				}
 			}
 		})
 	}
