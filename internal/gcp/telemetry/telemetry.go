@@ -1,5 +1,5 @@
-// Package telemetry sends metrics and spans to Google Cloud, or to any collector that
-// speaks OTLP over gRPC. It sends nothing unless it is told where.
+// Package telemetry sends spans to Google Cloud, or to any collector that speaks OTLP over
+// HTTP. It sends nothing unless it is told where.
 package telemetry
 
 import (
@@ -8,81 +8,116 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
+	"strings"
+	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	"go.opentelemetry.io/otel/metric"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/oauth"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/google"
+	"golang.org/x/time/rate"
 )
 
-// Settings say where telemetry goes. The other variables of OpenTelemetry's exporters
-// and samplers (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, …) work, too.
-// https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+// Settings say where telemetry goes, and whose requests are traced.
 type Settings struct {
-	Project  string `env:"TELEMETRY_PROJECT"`           // id of the Google Cloud project that metrics and spans are sent to, by its Telemetry API; empty: none
-	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // a collector that metrics and spans are sent to, such as http://127.0.0.1:4317, and not to TELEMETRY_PROJECT; empty: none
+	Project  string   `env:"TELEMETRY_PROJECT"`           // id of the Google Cloud project that spans, and the figures of chat, are sent to, by its Telemetry API; empty: none
+	Endpoint string   `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // a collector of OTLP over HTTP that they are sent to, such as http://127.0.0.1:4318, and not to TELEMETRY_PROJECT; empty: none
+	Headers  []string `env:"OTEL_EXPORTER_OTLP_HEADERS"`  // "name=value,…": what is sent along to that collector; secret
+	Ratio    float64  `env:"TRACES_RATIO, default=1"`     // share of requests, from 0 to 1, that is traced where the caller does not say; the platform does, and a task is traced as what sent it was
 }
 
-// Google's own collector.
+// Google's own collector, and what a token for it must allow.
 // https://cloud.google.com/stackdriver/docs/reference/telemetry/overview
 const (
-	googleEndpoint = "telemetry.googleapis.com:443"
+	googleEndpoint = "https://telemetry.googleapis.com"
 	googleScope    = "https://www.googleapis.com/auth/cloud-platform"
 )
 
-// Providers make what measures and traces. The zero value measures nothing.
-type Providers struct {
-	Meters  metric.MeterProvider
+// Tracing makes spans. The zero value makes none.
+type Tracing struct {
 	Tracers trace.TracerProvider
 	// Flush sends what is still here. A collector that is down holds it until ctx ends.
 	Flush func(context.Context) error
 }
 
-// Open gives the providers of a service. It connects at the first export, in the
-// background; a collector that is down costs nothing but the telemetry.
-func (s Settings) Open(ctx context.Context, service string) (Providers, error) {
-	if s.Project == "" && s.Endpoint == "" {
-		return Providers{}, nil
+// Open gives the tracing of a service. It connects at the first export, in the background;
+// a collector that is down costs nothing but the spans. The clients of Google Cloud trace
+// by themselves, with what is set for the whole process: that is set here.
+func (s Settings) Open(ctx context.Context, service string) (Tracing, error) {
+	if s.Ratio < 0 || s.Ratio > 1 {
+		return Tracing{}, errors.New("TRACES_RATIO is not between 0 and 1")
 	}
-	var traceOptions []otlptracegrpc.Option
-	var metricOptions []otlpmetricgrpc.Option
-	if s.Endpoint == "" {
-		who, err := oauth.NewApplicationDefault(ctx, googleScope)
-		if err != nil {
-			return Providers{}, fmt.Errorf("TELEMETRY_PROJECT: %w", err)
-		}
-		sign := grpc.WithPerRPCCredentials(who)
-		traceOptions = append(traceOptions, otlptracegrpc.WithEndpoint(googleEndpoint), otlptracegrpc.WithDialOption(sign))
-		metricOptions = append(metricOptions, otlpmetricgrpc.WithEndpoint(googleEndpoint), otlpmetricgrpc.WithDialOption(sign))
-	} else {
-		traceOptions = append(traceOptions, otlptracegrpc.WithEndpointURL(s.Endpoint))
-		metricOptions = append(metricOptions, otlpmetricgrpc.WithEndpointURL(s.Endpoint))
+	to, err := s.Collector(ctx, "/v1/traces")
+	if err != nil || to.URL == "" {
+		return Tracing{}, err
 	}
-	spans, err1 := otlptracegrpc.New(ctx, traceOptions...)
-	figures, err2 := otlpmetricgrpc.New(ctx, metricOptions...)
-	if err := errors.Join(err1, err2); err != nil {
-		return Providers{}, fmt.Errorf("telemetry: %w", err)
-	}
-	who := s.resource(service)
-	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithResource(who))
-	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(figures)), sdkmetric.WithResource(who))
-	return Providers{Meters: meters, Tracers: tracers, Flush: func(ctx context.Context) error {
-		failed := make(chan error, 1)
-		go func() { failed <- meters.ForceFlush(ctx) }()
-		return errors.Join(tracers.ForceFlush(ctx), <-failed)
-	}}, nil
+	tracers := sdktrace.NewTracerProvider(
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(s.Ratio))),
+		sdktrace.WithResource(s.Resource(service)),
+		// What a request leaves is sent at its end; the rest soon, while there is a CPU.
+		sdktrace.WithBatcher(&exporter{to}, sdktrace.WithBatchTimeout(time.Second), sdktrace.WithExportTimeout(exportTime)),
+	)
+	otel.SetTracerProvider(belowRequests{TracerProvider: tracers})
+	otel.SetErrorHandler(complain())
+	return Tracing{Tracers: tracers, Flush: tracers.ForceFlush}, nil
 }
 
-// resource says whose telemetry it is. Instances write time series of their own: in
+// Collector is where telemetry of one sort goes, and who says so.
+type Collector struct {
+	URL     string // empty: nowhere
+	Headers map[string]string
+	Client  *http.Client
+}
+
+// Collector gives where what the path names goes.
+func (s Settings) Collector(ctx context.Context, path string) (Collector, error) {
+	base := s.Endpoint
+	if base == "" && s.Project == "" {
+		return Collector{}, nil
+	}
+	c := Collector{Client: &http.Client{Transport: transport()}}
+	if base == "" {
+		who, err := google.DefaultTokenSource(ctx, googleScope)
+		if err != nil {
+			return Collector{}, fmt.Errorf("TELEMETRY_PROJECT: %w", err)
+		}
+		c.Client.Transport = &oauth2.Transport{Source: who, Base: c.Client.Transport}
+		base = googleEndpoint
+	}
+	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return Collector{}, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT is not an address such as http://127.0.0.1:4318")
+	}
+	c.URL = strings.TrimSuffix(base, "/") + path
+	c.Headers = map[string]string{}
+	for _, header := range s.Headers {
+		name, value, ok := strings.Cut(strings.TrimSpace(header), "=")
+		decoded, err := url.PathUnescape(value)
+		if !ok || err != nil {
+			return Collector{}, errors.New("OTEL_EXPORTER_OTLP_HEADERS is not name=value,…")
+		}
+		c.Headers[name] = decoded
+	}
+	return c, nil
+}
+
+// transport keeps a connection for as long as one that was frozen with its process may be
+// alive on the other side.
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost, t.IdleConnTimeout = 1, 20*time.Second
+	return t
+}
+
+// Resource says whose telemetry it is. Instances write time series of their own: in
 // one they would overwrite each other's points.
-func (s Settings) resource(service string) *resource.Resource {
+func (s Settings) Resource(service string) *resource.Resource {
 	attributes := []attribute.KeyValue{
 		attribute.String("service.name", cmp.Or(os.Getenv("K_SERVICE"), service)), // the platform's name for it
 		attribute.String("service.instance.id", rand.Text()),
@@ -94,4 +129,14 @@ func (s Settings) resource(service string) *resource.Resource {
 		attributes = append(attributes, attribute.String("gcp.project_id", s.Project))
 	}
 	return resource.NewSchemaless(attributes...)
+}
+
+// complain logs what telemetry cannot do, but not at every request while a collector is down.
+func complain() otel.ErrorHandlerFunc {
+	often := rate.NewLimiter(rate.Every(time.Minute), 1)
+	return func(err error) {
+		if often.Allow() {
+			slog.Warn("telemetry is not sent", "error", err)
+		}
+	}
 }
