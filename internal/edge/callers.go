@@ -24,6 +24,9 @@ func Private(callers Callers, next http.Handler) http.Handler {
 			failing(err).ServeHTTP(w, r)
 			return
 		}
+		if q := requestOf(r.Context()); q != nil {
+			q.private = true
+		}
 		next.ServeHTTP(w, r)
 	})
 }

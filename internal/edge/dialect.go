@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Dialect tells a problem in the form that the clients of an operation know: it gives
@@ -16,7 +18,7 @@ func speaking(ctx context.Context, tell Dialect) context.Context {
 	q := requestOf(ctx)
 	if q == nil { // the handler stands alone, without HTTP around it
 		q = new(request)
-		ctx = context.WithValue(ctx, requestKey{}, q)
+		ctx = trail.Carry(ctx, q)
 	}
 	q.dialect = tell
 	return ctx

@@ -11,6 +11,7 @@ import (
 
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/tally"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Options say how HTTP treats requests. The zero value suits an API of small bodies.
@@ -25,7 +26,7 @@ type Options struct {
 
 // HTTP puts around a public handler all that every one of them needs: request id
 // and trace, access log, recovery from panics, body limit, security headers, CORS,
-// refusal of cross-origin writes, and GET /healthz. It panics on a malformed trusted
+// refusal of cross-origin writes, GET /healthz and GET /health. It panics on a malformed trusted
 // origin and on a gateway key that is too short, which are wrong settings.
 func HTTP(handler http.Handler, o Options) http.Handler {
 	trusted, err := parseOrigins(o.TrustedOrigins)
@@ -55,20 +56,36 @@ func (d draining) Drain(ctx context.Context) { d.drain(ctx) }
 // recovers panics, and logs the request once, when it is over. A stream that the handler
 // has begun runs when the handler has returned.
 func (f Front) instrument(next http.Handler) http.Handler {
+	return f.instrumented(next, true)
+}
+
+// instrumented is instrument for a handler that begins the request's span itself, or not;
+// see Follow.
+func (f Front) instrumented(next http.Handler, begin bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := newRequest(r)
 		q.client, q.outer = f.client(r), true
 		// A stream may go on when the server takes the request for answered; see line.
-		measuring, sums := tally.Under(context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, q))
+		measuring, sums := tally.Under(trail.Carry(context.WithoutCancel(r.Context()), q))
 		ctx, end := context.WithCancel(measuring)
 		released := context.AfterFunc(r.Context(), end)
 		v := &visit{
-			q: q, out: recorder{ResponseWriter: w}, ctx: ctx, sums: sums, method: r.Method, url: loggedURL(r.URL),
-			agent: shorten(r.UserAgent(), 512), health: r.URL.Path == "/healthz", began: time.Now(),
+			q: q, out: recorder{ResponseWriter: w}, sums: sums, method: r.Method, url: loggedURL(r.URL),
+			agent: shorten(r.UserAgent(), 512), health: isHealth(r.URL.Path),
+		}
+		if !v.health {
+			q.tracing = tracingOf(ctx)
+		}
+		if begin {
+			ctx = q.begin(ctx, r.Method)
 		}
 		secure(w.Header(), r)
 		w.Header().Set("X-Request-Id", q.id)
-		cut := v.serve(func() { next.ServeHTTP(&v.out, r.WithContext(ctx)) })
+		v.ctx = ctx
+		asked := r.WithContext(ctx)
+		asked.Pattern = "" // of a mux before us, which knows one of our addresses only
+		cut := v.serve(func() { next.ServeHTTP(&v.out, asked) })
+		v.route = route(asked.Pattern)
 		if q.stream != nil && v.out.status == 0 {
 			all := linesFor(r)
 			if line := all.take(w); line != nil {
@@ -81,7 +98,7 @@ func (f Front) instrument(next http.Handler) http.Handler {
 		}
 		released()
 		end()
-		v.log()
+		v.over()
 		if cut {
 			panic(http.ErrAbortHandler)
 		}
@@ -95,8 +112,8 @@ type visit struct {
 	ctx                context.Context
 	sums               *tally.Tally // of what was measured while it was answered
 	method, url, agent string
-	health             bool // a prober asks
-	began              time.Time
+	route              string // the pattern that its address matches; empty: none
+	health             bool   // a prober asks
 	stack              string // of a panic
 }
 
@@ -105,7 +122,7 @@ func (v *visit) run() { v.q.stream.run(&v.out) }
 
 // stream runs the stream on a line, and logs it.
 func (v *visit) stream(all *lines, on *line, hungUp func()) {
-	all.run(on, hungUp, v.log, func() (cut bool) { return v.serve(v.run) })
+	all.run(on, hungUp, v.over, func() (cut bool) { return v.serve(v.run) })
 }
 
 // serve does a part of what a request asks for and recovers its panics. Cut says that a
@@ -131,6 +148,12 @@ func (v *visit) serve(part func()) (cut bool) {
 	return false
 }
 
+// over tells of the request.
+func (v *visit) over() {
+	v.log()
+	v.q.end(v.ctx, v.method, v.route, v.out.code())
+}
+
 // log writes the one line about a request: at ERROR when it was our fault, at
 // WARNING when a part we need was missing or a delivery is given up, at DEBUG for
 // health checks.
@@ -140,7 +163,7 @@ func (v *visit) log() {
 		slog.String("requestMethod", v.method),
 		slog.String("requestUrl", v.url),
 		slog.Int("status", v.out.code()),
-		slog.String("latency", fmt.Sprintf("%.6fs", time.Since(v.began).Seconds())),
+		slog.String("latency", fmt.Sprintf("%.6fs", time.Since(v.q.began).Seconds())),
 		slog.Int64("responseSize", v.out.size),
 		slog.String("userAgent", v.agent),
 		slog.String("remoteIp", loggedAddress(ClientAddress(v.ctx))),
@@ -167,9 +190,13 @@ func (v *visit) log() {
 	slog.LogAttrs(v.ctx, level, "request", attrs...)
 }
 
+// isHealth tells whether a prober asks. What stands before Cloud Run answers /healthz
+// itself, so that from outside it is /health.
+func isHealth(path string) bool { return path == "/healthz" || path == "/health" }
+
 func healthz(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		if isHealth(r.URL.Path) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			w.Header().Set("Cache-Control", "no-store")
 			_, _ = w.Write([]byte("ok\n")) // the prober may be gone

@@ -48,7 +48,7 @@ func TestRequestIDIsTakenOnlyWhenSane(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["X-Request-Id"] = []string{sent}
 		got := call(t, HTTP(ok, Options{}), r).Header().Get("X-Request-Id")
-		if (got == sent) != taken || !saneID(got) {
+		if (got == sent) != taken || len(got) < 8 || strings.Trim(strings.ToLower(got), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 			t.Errorf("sent %q, got %q", sent, got)
 		}
 	}
@@ -127,25 +127,6 @@ func TestKindsBecomeStatuses(t *testing.T) {
 		}
 		if (w.Header().Get("Retry-After") != "") != (kind == fault.Unavailable) {
 			t.Errorf("%v: Retry-After %q", kind, w.Header().Get("Retry-After"))
-		}
-	}
-}
-
-func TestTraceparent(t *testing.T) {
-	t.Parallel()
-	const id, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-	for header, valid := range map[string]bool{
-		"00-" + id + "-" + span + "-01":                      true,
-		"cc-" + id + "-" + span + "-01-what-comes":           true,
-		"00-" + id + "-" + span + "-01-extra":                false,
-		"ff-" + id + "-" + span + "-01":                      false,
-		"00-" + strings.ToUpper(id) + "-" + span + "-01":     false,
-		"00-" + strings.Repeat("0", 32) + "-" + span + "-01": false,
-		"": false, "00-x": false,
-	} {
-		trace, gotSpan, sampled := parseTraceparent(header)
-		if valid && (trace != id || gotSpan != span || !sampled) || !valid && trace != "" {
-			t.Errorf("%q: %q %q %v", header, trace, gotSpan, sampled)
 		}
 	}
 }

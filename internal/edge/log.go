@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"unicode"
+
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Logger writes what Cloud Logging reads: one JSON object a line, with severity,
@@ -65,15 +67,16 @@ type contextual struct {
 }
 
 func (h contextual) Handle(ctx context.Context, record slog.Record) error {
-	if q := requestOf(ctx); q != nil {
-		record.AddAttrs(slog.String("request_id", q.id))
-		if q.trace != "" {
-			record.AddAttrs(
-				slog.String("logging.googleapis.com/trace", h.tracePrefix+q.trace),
-				slog.String("logging.googleapis.com/spanId", q.span),
-				slog.Bool("logging.googleapis.com/trace_sampled", q.sampled),
-			)
-		}
+	t := trail.From(ctx)
+	if t.Request != "" {
+		record.AddAttrs(slog.String("request_id", t.Request))
+	}
+	if t.Span.IsValid() {
+		record.AddAttrs(
+			slog.String("logging.googleapis.com/trace", h.tracePrefix+t.Span.TraceID().String()),
+			slog.String("logging.googleapis.com/spanId", t.Span.SpanID().String()),
+			slog.Bool("logging.googleapis.com/trace_sampled", t.Span.IsSampled()),
+		)
 	}
 	return h.Handler.Handle(ctx, record)
 }

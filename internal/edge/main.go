@@ -66,9 +66,9 @@ func bound(ctx context.Context, c net.Conn) context.Context {
 
 // Serve answers on the listener until ctx ends, then drains: it accepts nothing
 // new, closes Draining, waits at most 8 s for requests in flight and for the
-// handler's Drain (see Options), and cancels what is left. HTTP/1 and cleartext HTTP/2 are
-// both spoken. A drain that had to cut something is logged, not returned: the process was
-// told to stop and did.
+// handler's Drain (see Options), cancels what is left, and has the spans of all that sent
+// (see Traced). HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to cut
+// something is logged, not returned: the process was told to stop and did.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	going := context.WithoutCancel(ctx)
 	draining, drain := context.WithCancel(going)
@@ -115,6 +115,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		slog.WarnContext(ctx, "requests were cut at the end of the drain", "limit", drainTimeout.String())
 		cut()
 		err = server.Close()
+	}
+	if f, ok := handler.(interface{ Flush(context.Context) }); ok {
+		f.Flush(base)
 	}
 	return err
 }

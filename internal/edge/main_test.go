@@ -16,6 +16,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // serve starts Serve and gives its address, what stops it, and its outcome.
@@ -118,7 +119,7 @@ func TestADrainIsNoFailureOfAStream(t *testing.T) {
 		draining, drain := context.WithCancel(t.Context())
 		defer drain()
 		told := new(request)
-		ctx := context.WithValue(context.WithValue(t.Context(), drainKey{}, draining), requestKey{}, told)
+		ctx := trail.Carry(context.WithValue(t.Context(), drainKey{}, draining), told)
 		Stream(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx), func(ctx context.Context, _ func(Message) error) error {
 			if drained {
 				drain()

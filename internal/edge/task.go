@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // maxDelivery is above the largest task (100 KB) and event (512 KB) that the
@@ -27,7 +28,7 @@ const maxDelivery = 1 << 20
 // refused before that.
 func Task(callers Callers, handle func(ctx context.Context, body []byte) error) http.Handler {
 	return Delivery(callers, func(r *http.Request, body []byte) error {
-		ctx, stop := untilDrain(r.Context())
+		ctx, stop := untilDrain(Follow(r.Context(), trail.Trail{})) // its headers are ours
 		defer stop()
 		return handle(ctx, body)
 	})
@@ -47,9 +48,11 @@ func untilDrain(parent context.Context) (context.Context, context.CancelFunc) {
 }
 
 // Delivery answers whatever the callers deliver with POST, by the table of Task.
-// The body has been read; it holds at most 1 MiB.
+// The body has been read; it holds at most 1 MiB. What is delivered is not traced before
+// the handler has told whose trail it is, with Follow.
 func Delivery(callers Callers, handle func(r *http.Request, body []byte) error) http.Handler {
-	return Front{}.instrument(healthz(Private(callers, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return Front{}.instrumented(healthz(Private(callers, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Pattern = "/" // wherever it is delivered to
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "deliveries are sent with POST", http.StatusMethodNotAllowed)
@@ -69,7 +72,7 @@ func Delivery(callers Callers, handle func(r *http.Request, body []byte) error) 
 			Failed(r.Context(), err) // answered 200, so the log says "not retried"
 			w.WriteHeader(http.StatusOK)
 		}
-	}))))
+	}))), false)
 }
 
 func readDelivery(w http.ResponseWriter, r *http.Request) ([]byte, error) {

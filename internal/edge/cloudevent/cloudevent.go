@@ -14,6 +14,7 @@ import (
 
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // FinalizedType is the type of the event that Cloud Storage sends when an object
@@ -53,7 +54,10 @@ func Finalized(e event.Event) (ObjectFinalized, error) {
 // Handler serves CloudEvents in binary and structured mode. The platform delivers
 // an event again, for 24 hours, unless it is answered 2xx, so errors behave as in
 // edge.Task: only Internal and Unavailable are delivered again.
-func Handler(callers edge.Callers, handle func(ctx context.Context, e event.Event) error) http.Handler {
+//
+// An event of the platform's own comes with headers that know nothing of the work that
+// caused it: whence, unless nil, finds the trail in what the event is about.
+func Handler(callers edge.Callers, whence func(ctx context.Context, e event.Event) trail.Trail, handle func(ctx context.Context, e event.Event) error) http.Handler {
 	return edge.Delivery(callers, func(r *http.Request, body []byte) error {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		e, err := cehttp.NewEventFromHTTPRequest(r)
@@ -63,6 +67,10 @@ func Handler(callers edge.Callers, handle func(ctx context.Context, e event.Even
 		if err != nil {
 			return fault.Wrap(fault.Invalid, err, "The delivery is not a CloudEvent.")
 		}
-		return handle(r.Context(), *e)
+		var t trail.Trail
+		if whence != nil {
+			t = whence(r.Context(), *e)
+		}
+		return handle(edge.Follow(r.Context(), t), *e)
 	})
 }

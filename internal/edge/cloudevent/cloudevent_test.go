@@ -25,7 +25,7 @@ func call(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 func TestErrorsGoThroughTheTable(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]int{nil: 200, fault.New(fault.Unavailable, "x"): 503, fault.New(fault.Conflict, "x"): 200} {
-		if w := call(Handler(anyone, func(context.Context, event.Event) error { return err }), sampleEvent()); w.Code != want {
+		if w := call(Handler(anyone, nil, func(context.Context, event.Event) error { return err }), sampleEvent()); w.Code != want {
 			t.Errorf("%v: %d, want %d", err, w.Code, want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestEventReadsBothModes(t *testing.T) {
 	structured.Header.Set("Content-Type", "application/cloudevents+json")
 	for name, r := range map[string]*http.Request{"binary": sampleEvent(), "structured": structured} {
 		var got ObjectFinalized
-		w := call(Handler(anyone, func(_ context.Context, e event.Event) (err error) {
+		w := call(Handler(anyone, nil, func(_ context.Context, e event.Event) (err error) {
 			got, err = Finalized(e)
 			return err
 		}), r)
@@ -67,7 +67,7 @@ func TestEventReadsBothModes(t *testing.T) {
 func TestPoisonEventsAreAcknowledged(t *testing.T) {
 	t.Parallel()
 	called := false
-	h := Handler(anyone, func(_ context.Context, e event.Event) error {
+	h := Handler(anyone, nil, func(_ context.Context, e event.Event) error {
 		called = true
 		_, err := Finalized(e)
 		return err

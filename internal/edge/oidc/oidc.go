@@ -20,10 +20,10 @@ import (
 
 // Config says whose tokens are taken.
 type Config struct {
-	Audience string   `env:"OIDC_AUDIENCE, required"`                                           // this function's own URL, as who calls names it
-	Callers  []string `env:"OIDC_CALLERS, required"`                                            // e-mails of the service accounts that may call
-	Issuer   string   `env:"OIDC_ISSUER, default=https://accounts.google.com"`                  // who signs
-	JWKSURL  string   `env:"OIDC_JWKS_URL, default=https://www.googleapis.com/oauth2/v3/certs"` // where its public keys are
+	Audiences []string `env:"OIDC_AUDIENCE, required"`                                           // this function's own URLs, as who calls names it: Cloud Run gives it two
+	Callers   []string `env:"OIDC_CALLERS, required"`                                            // e-mails of the service accounts that may call
+	Issuer    string   `env:"OIDC_ISSUER, default=https://accounts.google.com"`                  // who signs
+	JWKSURL   string   `env:"OIDC_JWKS_URL, default=https://www.googleapis.com/oauth2/v3/certs"` // where its public keys are
 	// BehindIAM is for a Cloud Run service that requires authentication: the platform
 	// verifies the signature and then takes it out of the token, so that nobody behind
 	// it can. The claims are checked here all the same. A token that has its signature
@@ -38,17 +38,18 @@ const (
 
 // Verifier implements edge.Callers.
 type Verifier struct {
-	tokens  *coreos.IDTokenVerifier
-	keys    *keys
-	callers []string
-	now     func() time.Time
+	tokens    *coreos.IDTokenVerifier
+	keys      *keys
+	audiences []string
+	callers   []string
+	now       func() time.Time
 }
 
 // New checks the settings. The keys are fetched when they are first needed.
 func New(c Config) (*Verifier, error) {
 	var wrong []error
-	if c.Audience == "" {
-		wrong = append(wrong, errors.New("OIDC_AUDIENCE is empty"))
+	if len(c.Audiences) == 0 || slices.Contains(c.Audiences, "") {
+		wrong = append(wrong, errors.New("OIDC_AUDIENCE is empty, or one of its addresses is"))
 	}
 	if c.Issuer == "" {
 		wrong = append(wrong, errors.New("OIDC_ISSUER is empty"))
@@ -67,8 +68,9 @@ func New(c Config) (*Verifier, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
-	v := &Verifier{keys: newKeys(c.JWKSURL, c.BehindIAM, http.DefaultTransport), callers: c.Callers, now: time.Now}
-	v.tokens = coreos.NewVerifier(c.Issuer, v.keys, &coreos.Config{ClientID: c.Audience, SupportedSigningAlgs: []string{coreos.RS256}})
+	v := &Verifier{keys: newKeys(c.JWKSURL, c.BehindIAM, http.DefaultTransport), audiences: c.Audiences, callers: c.Callers, now: time.Now}
+	// The library knows one audience; see caller.
+	v.tokens = coreos.NewVerifier(c.Issuer, v.keys, &coreos.Config{SkipClientIDCheck: true, SupportedSigningAlgs: []string{coreos.RS256}})
 	return v, nil
 }
 
@@ -123,6 +125,8 @@ func (v *Verifier) caller(ctx context.Context, raw string) (string, error) {
 		return "", fault.Wrap(fault.Unavailable, *unreachable, "The keys of who signs the callers' tokens cannot be fetched right now.")
 	case err != nil:
 		return "", refused(err)
+	case !slices.ContainsFunc(token.Audience, func(audience string) bool { return slices.Contains(v.audiences, audience) }):
+		return "", refused(fmt.Errorf("the token is for %q", token.Audience))
 	case token.IssuedAt.After(v.now().Add(skew)):
 		return "", refused(fmt.Errorf("the token will be issued at %v", token.IssuedAt))
 	}

@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	queue    = "queue@lectern.test"
-	audience = "https://generate.lectern.test"
+	queue     = "queue@lectern.test"
+	audience  = "https://generate.lectern.test"
+	otherName = "https://generate-hash-ew.lectern.test" // of the same function
 )
 
 // platform signs tokens and serves its keys, which tests may disturb.
@@ -61,7 +62,7 @@ func (p *platform) answer(h http.HandlerFunc) {
 }
 
 func (p *platform) config() oidc.Config {
-	return oidc.Config{Audience: audience, Callers: []string{"scheduler@lectern.test", queue}, Issuer: p.URL, JWKSURL: p.server.URL}
+	return oidc.Config{Audiences: []string{otherName, audience}, Callers: []string{"scheduler@lectern.test", queue}, Issuer: p.URL, JWKSURL: p.server.URL}
 }
 
 func (p *platform) verifier(t *testing.T, c oidc.Config) *oidc.Verifier {
@@ -169,6 +170,9 @@ func TestOnlyTheCallersAreAdmitted(t *testing.T) {
 		"10 MB":                          {[]string{"Bearer " + strings.Repeat("A", 10<<20)}, fault.Unauthenticated},
 		"a right one of 10 KB":           {[]string{"Bearer " + p.sign(t, map[string]any{"more": strings.Repeat("A", 7500)})}, fault.Unauthenticated},
 		"another audience":               {[]string{"Bearer " + p.sign(t, map[string]any{"aud": "https://render.lectern.test"})}, fault.Unauthenticated},
+		"one that begins like ours":      {[]string{"Bearer " + p.sign(t, map[string]any{"aud": audience + ".evil.test"})}, fault.Unauthenticated},
+		"both of ours in one":            {[]string{"Bearer " + p.sign(t, map[string]any{"aud": otherName + "," + audience})}, fault.Unauthenticated},
+		"an empty audience":              {[]string{"Bearer " + p.sign(t, map[string]any{"aud": ""})}, fault.Unauthenticated},
 		"no audience":                    {[]string{"Bearer " + p.sign(t, map[string]any{"aud": nil})}, fault.Unauthenticated},
 		"another issuer's key and name":  {[]string{"Bearer " + stranger.sign(t, nil)}, fault.Unauthenticated},
 		"another issuer's key, our name": {[]string{"Bearer " + stranger.sign(t, map[string]any{"iss": p.URL})}, fault.Unauthenticated},
@@ -330,15 +334,31 @@ func TestAnEndpointThatHangsIsGivenUp(t *testing.T) {
 	}
 }
 
+// Cloud Run gives a function two addresses, and a trigger asks for neither of them when it
+// takes one: a token for either is right.
+func TestBothNamesOfAFunctionAreItsOwn(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t)
+	v := p.verifier(t, p.config())
+	for _, name := range []string{audience, otherName} {
+		if kind, ok := admit(v, "Bearer "+p.sign(t, map[string]any{"aud": name})); !ok {
+			t.Errorf("a token for %s is refused: %v", name, kind)
+		}
+	}
+}
+
 func TestWrongSettingsAreTold(t *testing.T) {
 	t.Parallel()
+	if _, err := oidc.New(oidc.Config{Audiences: []string{audience, ""}, Callers: []string{queue}, Issuer: "i", JWKSURL: "https://keys.test/"}); err == nil || !strings.Contains(err.Error(), "OIDC_AUDIENCE") {
+		t.Errorf("with an empty audience: %v", err)
+	}
 	_, err := oidc.New(oidc.Config{Callers: []string{"", "nobody", " a@b"}, JWKSURL: "http://www.googleapis.com/oauth2/v3/certs"})
 	for _, want := range []string{"OIDC_AUDIENCE", "OIDC_ISSUER", `""`, `"nobody"`, `" a@b"`, "OIDC_JWKS_URL"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is missing in: %v", want, err)
 		}
 	}
-	if _, err := oidc.New(oidc.Config{Audience: "a", Issuer: "i", JWKSURL: "https://keys.test/"}); err == nil || !strings.Contains(err.Error(), "OIDC_CALLERS") {
+	if _, err := oidc.New(oidc.Config{Audiences: []string{"a"}, Issuer: "i", JWKSURL: "https://keys.test/"}); err == nil || !strings.Contains(err.Error(), "OIDC_CALLERS") {
 		t.Errorf("without callers: %v", err)
 	}
 }
