@@ -14,12 +14,13 @@ import (
 // waited is under which name the tally has how long work waited for a connection.
 const waited = "database_wait_ms"
 
-// measured is the tracer with one beside it that measures waits; nil: that one alone.
+// measured is the tracer, unless it is nil, with those beside it that measure waits and
+// show statements.
 func measured(tracer pgx.QueryTracer) pgx.QueryTracer {
 	if tracer == nil {
-		return waits{}
+		return multitracer.New(waits{}, spans{})
 	}
-	return multitracer.New(waits{}, tracer)
+	return multitracer.New(waits{}, tracer, spans{}) // a wait begins before anything is told of it
 }
 
 // waits measures how long work waits for a connection because all of the pool's are in
