@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sync/errgroup"
 
 	"lectern.dev/lectern/internal/blob"
@@ -23,6 +24,7 @@ import (
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/film/deck"
 	"lectern.dev/lectern/internal/speech"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Deps are the parts that a studio works with.
@@ -91,7 +93,9 @@ func (s *Studio) Make(ctx context.Context, script Script, progress Progress) (*F
 func (s *Studio) make(ctx context.Context, dir string, script Script, progress Progress) (*Film, error) {
 	scenes := scenesOf(script)
 	count := &counter{total: unitsOf(len(script.Slides)), tell: progress}
-	rate, err := s.narrate(ctx, dir, script.Language, scenes, count)
+	speaking, span := trail.Begin(ctx, "film narrate", attribute.Int("lectern.slides", len(script.Slides)))
+	rate, err := s.narrate(speaking, dir, script.Language, scenes, count)
+	span.End(err)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +105,9 @@ func (s *Studio) make(ctx context.Context, dir string, script Script, progress P
 		sc.begin = begin
 		begin += sc.total
 	}
-	cut, err := s.shoot(ctx, dir, scenes, count)
+	shooting, span := trail.Begin(ctx, "film shoot")
+	cut, err := s.shoot(shooting, dir, scenes, count)
+	span.End(err)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +119,10 @@ func (s *Studio) make(ctx context.Context, dir string, script Script, progress P
 	for _, c := range film.Chapters {
 		cut.Chapters = append(cut.Chapters, encode.Chapter{Start: time.Duration(c.Start * float64(time.Second)), Title: c.Title})
 	}
-	if err := s.join(ctx, film.Video, cut); err != nil {
+	joining, span := trail.Begin(ctx, "film join")
+	err = s.join(joining, film.Video, cut)
+	span.End(err)
+	if err != nil {
 		return nil, err
 	}
 	err = errors.Join(

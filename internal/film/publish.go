@@ -13,6 +13,7 @@ import (
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // IsVideo tells whether a key in the bucket is that of a film:
@@ -29,6 +30,9 @@ func cut(key string) (lesson, content, folder string, ok bool) {
 	}
 	return parts[1], parts[2], strings.TrimSuffix(key, course.VideoFile), true
 }
+
+// Trail leads from a film's metadata back to the work that uploaded it.
+func Trail(metadata map[string]string) trail.Trail { return trail.Parse(metadata["trail"]) }
 
 // Publish makes a film ready that lies complete in the bucket, and ends the step
 // that waits for it: the one way in which a video becomes ready. It is called with
@@ -83,7 +87,9 @@ func Unheard(ctx context.Context, runner *job.Runner, bucket blob.Store, s job.S
 	if err != nil {
 		return false, err
 	}
+	ctx, span := trail.Follow(ctx, Trail(object.Metadata), "film found late")
 	err = Publish(ctx, runner, object)
+	span.End(err)
 	if fault.Is(err, fault.Conflict) {
 		return false, nil // of another attempt; or the event has come after all, and nothing waits any more
 	}

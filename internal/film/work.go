@@ -19,6 +19,7 @@ import (
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/tally"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Renderer does the render steps of jobs. The subject of such a step is a lesson.
@@ -69,7 +70,7 @@ func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
 	if err != nil {
 		return job.Result{}, err
 	}
-	if err := r.upload(ctx, film, folder, metadata(step, content)); err != nil {
+	if err := r.upload(ctx, film, folder, metadata(ctx, step, content)); err != nil {
 		return job.Result{}, err
 	}
 	watch.log(ctx, step, film, sums)
@@ -117,11 +118,13 @@ func Folder(step job.Step, content string) string {
 	return fmt.Sprintf("videos/%s/%s/%s-%d/", step.Subject, content, step.Job, step.Attempt)
 }
 
-// metadata tells finalize what it needs to publish the video.
-func metadata(step job.Step, content string) map[string]string {
+// metadata tells finalize what it needs to publish the video, and where it goes on from:
+// the event that the upload causes carries nothing of ours.
+func metadata(ctx context.Context, step job.Step, content string) map[string]string {
 	return map[string]string{
 		"organization": step.Organization, "lesson": step.Subject, "content": content,
 		"attempt": strconv.FormatInt(step.Attempt, 10), "job": step.Job, "step": step.Name,
+		"trail": trail.From(ctx).String(),
 	}
 }
 
@@ -144,7 +147,9 @@ func load(ctx context.Context, q postgres.Querier, step job.Step) (Script, int64
 }
 
 // upload puts the film last: its event publishes all of them.
-func (r Renderer) upload(ctx context.Context, film *Film, folder string, meta map[string]string) error {
+func (r Renderer) upload(ctx context.Context, film *Film, folder string, meta map[string]string) (err error) {
+	ctx, span := trail.Begin(ctx, "film upload")
+	defer func() { span.End(err) }()
 	for _, file := range []struct {
 		path, name, contentType string
 		metadata                map[string]string

@@ -9,6 +9,7 @@ import (
 
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Cancel ends an open job. Its workers notice at their next heartbeat, stop within
@@ -72,7 +73,7 @@ func cancel(ctx context.Context, tx postgres.Querier, organization, where, arg s
 }
 
 // Resume goes on with a job that failed, was canceled or waits. Steps that
-// succeeded are not run again.
+// succeeded are not run again. What follows is what follows from this request.
 func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, error) {
 	var j Job
 	err := postgres.InTx(ctx, r.DB, func(tx pgx.Tx) error {
@@ -81,10 +82,10 @@ func (r *Runner) Resume(ctx context.Context, organization, job string) (Job, err
 		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE jobs
-			SET state = 'queued', waiting_for = '', error = '', finished_at = NULL, started_at = NULL, done_before = (
+			SET state = 'queued', waiting_for = '', error = '', finished_at = NULL, started_at = NULL, trail = $3, done_before = (
 				SELECT coalesce(sum(done), 0) FROM job_steps
 				WHERE organization_id = $1 AND job_id = $2 AND state = 'succeeded')
-			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled', 'waiting')`, organization, job)
+			WHERE organization_id = $1 AND job_id = $2 AND state IN ('failed', 'canceled', 'waiting')`, organization, job, trail.From(ctx).String())
 		if err != nil {
 			return err
 		}

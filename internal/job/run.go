@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/attribute"
 
 	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/tally"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Run is one attempt at a step, as its work sees it. Safe for concurrent use.
@@ -42,6 +44,9 @@ var errHung = fault.New(fault.Unavailable, "The work took too long and was stopp
 // did, if it did.
 func (r *Run) attempt(ctx context.Context, work Work) (result Result, cause, err error) {
 	ctx, r.sums = tally.Under(ctx)
+	ctx, span := trail.Begin(ctx, "step "+r.Step.Kind, attribute.String("lectern.job", r.Step.Job), attribute.String("lectern.step", r.Step.Name),
+		attribute.Int64("lectern.attempt", r.Step.Attempt), attribute.Int64("lectern.failures", r.Step.Failures))
+	defer func() { span.End(err) }()
 	ctx, expire := context.WithTimeoutCause(ctx, r.runner.limit(), errHung)
 	defer expire()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -117,6 +122,7 @@ func (r *Run) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
 // canceled, taken over, or the database gone for longer than the lease.
 func (r *Run) keep(ctx context.Context, stop context.CancelCauseFunc) (ended chan struct{}) {
 	ended = make(chan struct{})
+	ctx = trail.Untraced(ctx) // one a second would hide what the work does
 	go func() {
 		defer close(ended)
 		ticker := time.NewTicker(r.runner.beat())

@@ -11,6 +11,7 @@ import (
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/trail"
 )
 
 const columns = `job_id, organization_id, kind, subject, course_id, content, state, waiting_for, version,
@@ -79,11 +80,11 @@ func Start(ctx context.Context, tx postgres.Querier, n NewJob) (j Job, created b
 		return Job{}, false, err
 	}
 	rows, err := tx.Query(ctx, `
-		INSERT INTO jobs (job_id, organization_id, kind, subject, course_id, content, state, message, input, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9)
+		INSERT INTO jobs (job_id, organization_id, kind, subject, course_id, content, state, message, input, created_by, trail)
+		VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10)
 		ON CONFLICT DO NOTHING
 		RETURNING `+columns,
-		id.New(id.Job), n.Organization, n.Kind, n.Subject, n.CourseID, n.Content, n.Message, input, n.User)
+		id.New(id.Job), n.Organization, n.Kind, n.Subject, n.CourseID, n.Content, n.Message, input, n.User, trail.From(ctx).String())
 	if err != nil {
 		return Job{}, false, postgres.Fault(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Swept counts what a sweep found.
@@ -37,7 +38,7 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 			ORDER BY s.changed_at
 			LIMIT $1
 			FOR UPDATE OF s SKIP LOCKED)
-		RETURNING j.kind, s.job_id, s.name, s.sends`, sweepLimit)
+		RETURNING j.kind, s.job_id, s.name, s.sends, j.trail`, sweepLimit)
 	swept.Lost, errs = lost, append(errs, err)
 	stuck, err := r.renew(ctx, `
 		UPDATE job_steps s
@@ -49,7 +50,7 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 			ORDER BY lease_until
 			LIMIT $1
 			FOR UPDATE SKIP LOCKED)
-		RETURNING j.kind, s.job_id, s.name, s.sends`, sweepLimit)
+		RETURNING j.kind, s.job_id, s.name, s.sends, j.trail`, sweepLimit)
 	swept.Stuck, errs = stuck, append(errs, err)
 	delivered, err := r.undelivered(ctx)
 	errs = append(errs, err)
@@ -62,7 +63,7 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 				SET state = 'queued', failures = failures + 1, lease_until = NULL, sends = sends + 1, changed_at = now(), due_at = now()
 				FROM jobs j
 				WHERE s.job_id = j.job_id AND s.organization_id = $1 AND s.job_id = $2 AND s.name = $3 AND s.attempt = $4 AND s.state = 'delivered'
-				RETURNING j.kind, s.job_id, s.name, s.sends`, s.Organization, s.Job, s.Name, s.Attempt)
+				RETURNING j.kind, s.job_id, s.name, s.sends, j.trail`, s.Organization, s.Job, s.Name, s.Attempt)
 		}
 		swept.Unheard++
 		errs = append(errs, err)
@@ -70,7 +71,8 @@ func (r *Runner) Sweep(ctx context.Context, unheard func(ctx context.Context, s 
 	return swept, errors.Join(errs...)
 }
 
-// renew runs a statement that frees steps, and sends a task for each.
+// renew runs a statement that frees steps, and sends a task for each, which goes on from
+// the request that the job began with.
 func (r *Runner) renew(ctx context.Context, sql string, args ...any) (int, error) {
 	rows, err := r.DB.Query(ctx, sql, args...)
 	if err != nil {
@@ -80,6 +82,7 @@ func (r *Runner) renew(ctx context.Context, sql string, args ...any) (int, error
 		Kind      Kind
 		Job, Name string
 		Sends     int64
+		Trail     string
 	}
 	steps, err := pgx.CollectRows(rows, pgx.RowToStructByPos[freed])
 	if err != nil {
@@ -87,7 +90,10 @@ func (r *Runner) renew(ctx context.Context, sql string, args ...any) (int, error
 	}
 	var errs []error
 	for _, s := range steps {
-		errs = append(errs, r.send(ctx, s.Kind, Ref{s.Job, s.Name}, s.Sends))
+		ctx, span := trail.Follow(ctx, trail.Parse(s.Trail), "send again")
+		err := r.send(ctx, s.Kind, Ref{s.Job, s.Name}, s.Sends)
+		span.End(err)
+		errs = append(errs, err)
 	}
 	return len(steps), errors.Join(errs...)
 }

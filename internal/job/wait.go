@@ -9,6 +9,7 @@ import (
 	"lectern.dev/lectern/internal/crash"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // wait puts a step back that there is no budget for, as if it had not been claimed,
@@ -58,7 +59,7 @@ func (r *Runner) wait(ctx context.Context, run *Run, why error) error {
 // which now holds what they need, as holds says, and tells how many those were.
 func (r *Runner) ResumeWaiting(ctx context.Context, holds func(ctx context.Context, organization, job string) (bool, error)) (int, error) {
 	rows, err := r.DB.Query(ctx, `
-		SELECT organization_id, job_id
+		SELECT organization_id, job_id, trail
 		FROM jobs
 		WHERE state = 'waiting' AND waiting_for = 'budget'
 		ORDER BY random()
@@ -66,7 +67,7 @@ func (r *Runner) ResumeWaiting(ctx context.Context, holds func(ctx context.Conte
 	if err != nil {
 		return 0, postgres.Fault(err)
 	}
-	type waiting struct{ Organization, ID string }
+	type waiting struct{ Organization, ID, Trail string }
 	jobs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[waiting])
 	if err != nil {
 		return 0, postgres.Fault(err)
@@ -77,7 +78,9 @@ func (r *Runner) ResumeWaiting(ctx context.Context, holds func(ctx context.Conte
 		ctx := postgres.WithOrganization(ctx, j.Organization)
 		ok, err := holds(ctx, j.Organization, j.ID)
 		if err == nil && ok {
-			_, err = r.Resume(ctx, j.Organization, j.ID)
+			following, span := trail.Follow(ctx, trail.Parse(j.Trail), "resume")
+			_, err = r.Resume(following, j.Organization, j.ID)
+			span.End(err)
 		}
 		switch {
 		case err == nil && ok:

@@ -24,6 +24,7 @@ import (
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/source/extract"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // State is where a source stands.
@@ -95,10 +96,10 @@ func Create(ctx context.Context, tx postgres.Querier, organization, course strin
 	}
 	key := id.New(id.Source)
 	tag, err := tx.Exec(ctx, `
-		INSERT INTO sources (source_id, course_id, organization_id, name, content_type, size, state, object)
-		SELECT $3, $2, $1, $4, $5, $6, 'uploading', 'sources/' || $3 || '/upload'
+		INSERT INTO sources (source_id, course_id, organization_id, name, content_type, size, state, object, trail)
+		SELECT $3, $2, $1, $4, $5, $6, 'uploading', 'sources/' || $3 || '/upload', $8
 		WHERE (SELECT count(*) FROM sources WHERE organization_id = $1 AND course_id = $2) < $7`,
-		organization, course, key, name, format.MediaType(), n.Size, perCourse)
+		organization, course, key, name, format.MediaType(), n.Size, perCourse, trail.From(ctx).String())
 	if err != nil {
 		return Source{}, postgres.Fault(err)
 	}

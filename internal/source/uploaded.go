@@ -15,6 +15,7 @@ import (
 	"lectern.dev/lectern/internal/id"
 	"lectern.dev/lectern/internal/job"
 	"lectern.dev/lectern/internal/postgres"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // IsUpload tells whether a key in the bucket is that of an upload:
@@ -30,7 +31,7 @@ func IsUpload(key string) bool {
 // comes. Conflict means that it was noted before; NotFound, that the source was
 // deleted or never was, and the object is nobody's.
 func Uploaded(ctx context.Context, runner *job.Runner, object blob.Info) error {
-	organization, source, err := owner(ctx, runner.DB, object.Key)
+	organization, source, _, err := owner(ctx, runner.DB, object.Key)
 	if err != nil {
 		return err
 	}
@@ -55,14 +56,22 @@ func Uploaded(ctx context.Context, runner *job.Runner, object blob.Info) error {
 	return runner.Dispatch(ctx, organization, started.ID)
 }
 
-// owner finds whose upload an object is. An event knows no organization: this is
-// the one query that finds it by the key, which we made.
-func owner(ctx context.Context, q postgres.Querier, key string) (organization, source string, err error) {
-	err = q.QueryRow(ctx, `SELECT organization_id, source_id FROM sources WHERE object = $1`, key).Scan(&organization, &source)
+// owner finds whose upload an object is, and the trail to who said that it was to come.
+// An event knows no organization: this is the one query that finds it by the key, which we
+// made.
+func owner(ctx context.Context, q postgres.Querier, key string) (organization, source, trail string, err error) {
+	err = q.QueryRow(ctx, `SELECT organization_id, source_id, trail FROM sources WHERE object = $1`, key).Scan(&organization, &source, &trail)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", "", fault.New(fault.NotFound, "No source waits for the object %s.", key)
+		return "", "", "", fault.New(fault.NotFound, "No source waits for the object %s.", key)
 	}
-	return organization, source, postgres.Fault(err)
+	return organization, source, trail, postgres.Fault(err)
+}
+
+// Trail leads back to the request that said that an upload was to come: its event carries
+// nothing of ours. It leads nowhere when there is no such upload.
+func Trail(ctx context.Context, q postgres.Querier, key string) trail.Trail {
+	_, _, text, _ := owner(ctx, q, key) // whoever goes on finds out why there is none
+	return trail.Parse(text)
 }
 
 func begin(ctx context.Context, tx postgres.Querier, organization, source string, object blob.Info) (job.Job, error) {
@@ -101,7 +110,7 @@ const (
 // notes those that are there, and fails those that did not come within a day.
 func Overdue(ctx context.Context, runner *job.Runner, bucket blob.Store) (found, abandoned int, err error) {
 	rows, err := runner.DB.Query(ctx, `
-		SELECT source_id, organization_id, object, created_at < now() - $1::interval
+		SELECT source_id, organization_id, object, created_at < now() - $1::interval, trail
 		FROM sources
 		WHERE state = 'uploading' AND created_at < now() - $2::interval
 		ORDER BY updated_at
@@ -112,6 +121,7 @@ func Overdue(ctx context.Context, runner *job.Runner, bucket blob.Store) (found,
 	type upload struct {
 		Source, Organization, Object string
 		Old                          bool
+		Trail                        string
 	}
 	uploads, err := pgx.CollectRows(rows, pgx.RowToStructByPos[upload])
 	if err != nil {
@@ -123,7 +133,9 @@ func Overdue(ctx context.Context, runner *job.Runner, bucket blob.Store) (found,
 		object, err := bucket.Stat(ctx, u.Object)
 		switch {
 		case err == nil:
-			err = Uploaded(ctx, runner, object)
+			following, span := trail.Follow(ctx, trail.Parse(u.Trail), "upload found late")
+			err = Uploaded(following, runner, object)
+			span.End(err)
 			if err == nil {
 				found++
 			}

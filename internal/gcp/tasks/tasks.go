@@ -2,7 +2,8 @@
 //
 // Every task is named, and a name stays taken for hours after its task was
 // executed: so a create whose answer was lost can be repeated, and "already
-// exists" is success. The client itself never repeats a create.
+// exists" is success. The client itself never repeats a create. A task carries the trail
+// of who sent it, which its worker goes on with.
 package tasks
 
 import (
@@ -24,6 +25,7 @@ import (
 
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/queue"
+	"lectern.dev/lectern/internal/trail"
 )
 
 const (
@@ -41,8 +43,6 @@ type Config struct {
 	ServiceAccount string `env:"TASKS_SERVICE_ACCOUNT"`          // e-mail of who signs the queue's requests, by which a worker knows it; empty: unsigned
 	// Functions gives each target's worker.
 	Functions map[queue.Target]Function
-	// Traceparent gives the W3C trace context that a worker goes on with; nil: none.
-	Traceparent func(context.Context) string
 }
 
 // Longest is the most that Cloud Tasks waits for an answer.
@@ -128,14 +128,10 @@ func (q *Queue) request(ctx context.Context, t queue.Task) (*cloudtaskspb.Create
 	call := &cloudtaskspb.HttpRequest{
 		Url:        worker.URL,
 		HttpMethod: cloudtaskspb.HttpMethod_POST,
-		Headers:    map[string]string{"Content-Type": "application/json"},
+		Headers:    trail.From(ctx).Headers(),
 		Body:       t.Body,
 	}
-	if q.cfg.Traceparent != nil {
-		if parent := q.cfg.Traceparent(ctx); parent != "" {
-			call.Headers["traceparent"] = parent
-		}
-	}
+	call.Headers["Content-Type"] = "application/json"
 	if q.cfg.ServiceAccount != "" {
 		call.AuthorizationHeader = &cloudtaskspb.HttpRequest_OidcToken{OidcToken: &cloudtaskspb.OidcToken{
 			ServiceAccountEmail: q.cfg.ServiceAccount,

@@ -24,6 +24,7 @@ import (
 	"lectern.dev/lectern/internal/gcp/tasks/emulator"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/queue/queuetest"
+	"lectern.dev/lectern/internal/trail"
 )
 
 var functions = map[queue.Target]tasks.Function{
@@ -64,9 +65,10 @@ func TestDelivery(t *testing.T) {
 	q := open(t, e, tasks.Config{
 		Functions:      map[queue.Target]tasks.Function{queue.Render: {URL: server.URL + "/render"}},
 		ServiceAccount: "tasks@lectern.test",
-		Traceparent:    func(context.Context) string { return "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" },
 	})
-	if err := q.Enqueue(t.Context(), queue.Task{Target: queue.Render, Name: "a-1", Body: []byte("{}")}); err != nil {
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	ctx, _ := trail.Follow(t.Context(), trail.Parse("request-0001 "+parent), "click")
+	if err := q.Enqueue(ctx, queue.Task{Target: queue.Render, Name: "a-1", Body: []byte("{}")}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-got
@@ -74,7 +76,7 @@ func TestDelivery(t *testing.T) {
 		"Content-Type": "application/json", "User-Agent": "Google-Cloud-Tasks",
 		"X-Cloudtasks-Queuename": "render", "X-Cloudtasks-Taskname": "a-1",
 		"X-Cloudtasks-Taskretrycount": "0", "X-Cloudtasks-Taskexecutioncount": "0",
-		"Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"Traceparent": parent, "X-Request-Id": "request-0001",
 	} {
 		if got := r.Header.Get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)

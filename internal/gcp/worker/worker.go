@@ -39,7 +39,7 @@ type Parts struct {
 func (s Settings) Open(ctx context.Context, functions map[queue.Target]tasks.Function) (Parts, error) {
 	callers, err1 := oidc.New(s.OIDC)
 	db, err2 := s.Database.Open(ctx, postgres.Options{Role: postgres.System})
-	s.Queue.Functions, s.Queue.Traceparent = functions, edge.Traceparent
+	s.Queue.Functions = functions
 	line, err3 := tasks.Open(ctx, s.Queue)
 	s.Board.Project = s.Queue.Project
 	board, err4 := firestore.Open(ctx, s.Board)
