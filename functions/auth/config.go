@@ -5,6 +5,7 @@ import (
 	"lectern.dev/lectern/internal/budget"
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/cloudsql"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 	"lectern.dev/lectern/internal/smtp"
 )
 
@@ -19,4 +20,5 @@ type Config struct {
 	Front          edge.Front
 	Budget         budget.Settings
 	Mail           smtp.Config
+	Telemetry      telemetry.Settings
 }

@@ -26,10 +26,11 @@ func Build(ctx context.Context) (http.Handler, error) {
 	sender, err4 := c.sender()
 	ledger, err5 := c.Budget.Open(db)
 	desk, err6 := account.NewDesk(account.Parts{DB: db, Hasher: hasher, Mail: sender, PublicURL: c.PublicURL, VerifyEmail: c.VerifyEmail})
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	tracing, err7 := c.Telemetry.Open(ctx, "auth")
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return nil, err
 	}
-	return New(Deps{DB: db, Gate: access.New(db, tokens, hasher), Hasher: hasher, Desk: desk, Ledger: ledger, TrustedOrigins: c.TrustedOrigins, Front: c.Front}), nil
+	return edge.Traced(edge.Tracing(tracing), New(Deps{DB: db, Gate: access.New(db, tokens, hasher), Hasher: hasher, Desk: desk, Ledger: ledger, TrustedOrigins: c.TrustedOrigins, Front: c.Front})), nil
 }
 
 // sender is the mail server, or the log where none is set and nobody waits for letters.

@@ -7,6 +7,7 @@ import (
 
 	"lectern.dev/lectern/internal/conversation/relay"
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/gcp/telemetry/metrics"
 	"lectern.dev/lectern/internal/postgres"
 )
 
@@ -29,17 +30,18 @@ func Build(ctx context.Context) (http.Handler, error) {
 	log, err3 := c.Database.Open(ctx, postgres.Options{Role: postgres.System, MaxConns: 2})
 	gate, err4 := c.Access.Open(db)
 	ledger, err5 := c.Budget.Open(db)
-	figures, err6 := c.Telemetry.Open(ctx, "chat")
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, c.Limits.check()); err != nil {
+	figures, err6 := metrics.Open(ctx, c.Telemetry, "chat")
+	tracing, err7 := c.Telemetry.Open(ctx, "chat")
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, c.Limits.check()); err != nil {
 		return nil, err
 	}
 	model, err := NewModel(c.Models, ledger)
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{
+	return edge.Traced(edge.Tracing(tracing), New(Deps{
 		DB: db, System: system, Relay: relay.New(relay.Options{DB: log}), Model: model, Ledger: ledger,
-		Limits: c.Limits, Telemetry: Telemetry(figures),
+		Limits: c.Limits, Telemetry: Telemetry{Meters: figures.MeterProvider, Tracers: tracing.Tracers, Flush: figures.Flush},
 		Gate: gate, TrustedOrigins: c.TrustedOrigins, Front: c.Front,
-	}), nil
+	})), nil
 }

@@ -7,6 +7,7 @@ import (
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/llm/backup"
+	"lectern.dev/lectern/internal/llm/traced"
 	"lectern.dev/lectern/internal/offline"
 	"lectern.dev/lectern/internal/openai"
 )
@@ -37,5 +38,5 @@ func modelOf(c openai.Config, ledger *budget.Ledger) (llm.Streamer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return budget.NewStreamer(model, ledger)
+	return budget.NewStreamer(traced.Streamer{Streamer: model}, ledger)
 }

@@ -8,13 +8,12 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	nometrics "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	notraces "go.opentelemetry.io/otel/trace/noop"
 
 	"lectern.dev/lectern/internal/conversation"
-	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Telemetry is where figures and spans go; its zero value is nowhere.
@@ -135,16 +134,17 @@ func number(yes bool) int64 {
 	return 0
 }
 
-// span tells of it within the trace of the request that began it.
+// span tells of it within the trace of the request that began it, beside the spans of the
+// models that were asked for it.
 func (o *observer) span(ctx context.Context, r conversation.Report) {
-	parent := propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": edge.Traceparent(ctx)})
+	above := trace.ContextWithRemoteSpanContext(ctx, trail.From(ctx).Span)
 	end := time.Now()
-	_, span := o.tracer.Start(parent, "chat "+r.Model, trace.WithTimestamp(end.Add(-r.TTLB)), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-		attribute.String("gen_ai.operation.name", "chat"),
+	_, span := o.tracer.Start(above, "invoke_agent "+r.Task, trace.WithTimestamp(end.Add(-r.TTLB)), trace.WithAttributes(
+		attribute.String("gen_ai.operation.name", "invoke_agent"),
+		attribute.String("gen_ai.agent.name", r.Task),
 		attribute.String("gen_ai.conversation.id", r.Session),
 		attribute.String("gen_ai.response.id", r.Message),
 		attribute.String("gen_ai.response.model", r.Model),
-		attribute.String("gen_ai.prompt.name", r.Task),
 		attribute.Int("gen_ai.usage.input_tokens", r.Usage.Input),
 		attribute.Int("gen_ai.usage.output_tokens", r.Usage.Output),
 		attribute.String("lectern.organization", r.Organization),

@@ -7,6 +7,7 @@ import (
 	"lectern.dev/lectern/internal/gcp/cloudsql"
 	"lectern.dev/lectern/internal/gcp/firestore"
 	"lectern.dev/lectern/internal/gcp/tasks"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 	"lectern.dev/lectern/internal/job"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	Front          edge.Front
 	Budget         budget.Settings
 	Limits         Limits
+	Telemetry      telemetry.Settings
 }
 
 // Limits say how many jobs may be open at once; 0: any number.

@@ -24,7 +24,6 @@ func Build(ctx context.Context) (http.Handler, error) {
 	}
 	db, err1 := c.Database.Open(ctx, postgres.Options{})
 	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	c.Queue.Traceparent = edge.Traceparent
 	c.Queue.Functions = map[queue.Target]tasks.Function{
 		queue.Generate: {URL: c.GenerateURL, Deadline: tasks.Longest},
 		queue.Ingest:   {URL: c.IngestURL, Deadline: tasks.Longest},
@@ -35,13 +34,14 @@ func Build(ctx context.Context) (http.Handler, error) {
 	board, err4 := firestore.Open(ctx, c.Board)
 	gate, err5 := c.Access.Open(db)
 	ledger, err6 := c.Budget.Open(db)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	tracing, err7 := c.Telemetry.Open(ctx, "courses")
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return nil, err
 	}
-	return New(Deps{
+	return edge.Traced(edge.Tracing(tracing), New(Deps{
 		DB: db, Bucket: bucket, Board: board, TrustedOrigins: c.TrustedOrigins, Front: c.Front,
 		Runner:      &job.Runner{DB: db, Queue: line, Board: board, Limits: c.Limits.Jobs(), Afford: ledger.Afford, Bill: budget.Bill},
 		Gate:        gate,
 		StartRender: film.StartRender, StartRenders: film.StartRenders,
-	}), nil
+	})), nil
 }

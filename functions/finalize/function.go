@@ -22,8 +22,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 		queue.Render: {URL: c.RenderURL, Deadline: tasks.Longest},
 	})
 	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	if err := errors.Join(err1, err2); err != nil {
+	tracing, err3 := c.Telemetry.Open(ctx, "finalize")
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Bucket: bucket}), nil
+	return edge.Traced(edge.Tracing(tracing), New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Bucket: bucket})), nil
 }

@@ -24,6 +24,7 @@ import (
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/source"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // Deps are the parts that finalize works with.
@@ -41,12 +42,26 @@ func New(d Deps) http.Handler {
 		runner: &job.Runner{DB: d.DB, Queue: d.Queue, Board: d.Board, Bill: budget.Bill},
 		bucket: d.Bucket,
 	}
-	return cloudevent.Handler(d.Callers, f.handle)
+	return cloudevent.Handler(d.Callers, f.whence, f.handle)
 }
 
 type finalizer struct {
 	runner *job.Runner
 	bucket blob.Store
+}
+
+// whence leads back to the request that an object is there for: the render that made a
+// film has written it beside the film, an upload's source has it.
+func (f finalizer) whence(ctx context.Context, e event.Event) trail.Trail {
+	object, err := cloudevent.Finalized(e)
+	switch {
+	case err != nil: // handle says so
+	case film.IsVideo(object.Name):
+		return film.Trail(object.Metadata)
+	case source.IsUpload(object.Name):
+		return source.Trail(ctx, f.runner.DB, object.Name)
+	}
+	return trail.Trail{}
 }
 
 func (f finalizer) handle(ctx context.Context, e event.Event) error {

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 	"lectern.dev/lectern/internal/gcp/worker"
 )
 
@@ -13,6 +14,7 @@ type Config struct {
 	GenerateURL string `env:"GENERATE_URL, required"` // where this function gets its tasks: a plan sends the lessons
 	OpenAI      OpenAI
 	Budget      budget.Settings
+	Telemetry   telemetry.Settings
 }
 
 // OpenAI says which language model writes: OpenAI's or that of any server with its API.

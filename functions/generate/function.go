@@ -18,12 +18,13 @@ func Build(ctx context.Context) (http.Handler, error) {
 	}
 	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{queue.Generate: {URL: c.GenerateURL, Deadline: tasks.Longest}})
 	ledger, err2 := c.Budget.Open(work.DB)
-	if err := errors.Join(err1, err2); err != nil {
+	tracing, err3 := c.Telemetry.Open(ctx, "generate")
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	model, err := NewModel(c.OpenAI, ledger)
 	if err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Model: model}), nil
+	return edge.Traced(edge.Tracing(tracing), New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Model: model})), nil
 }

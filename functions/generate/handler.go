@@ -13,6 +13,7 @@ import (
 	"lectern.dev/lectern/internal/live"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/llm/backup"
+	"lectern.dev/lectern/internal/llm/traced"
 	"lectern.dev/lectern/internal/offline"
 	"lectern.dev/lectern/internal/openai"
 	"lectern.dev/lectern/internal/postgres"
@@ -58,5 +59,5 @@ func modelOf(c openai.Config, ledger *budget.Ledger) (llm.Streamer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return budget.NewStreamer(model, ledger)
+	return budget.NewStreamer(traced.Streamer{Streamer: model}, ledger)
 }

@@ -24,8 +24,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 	}
 	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{queue.Ingest: {URL: c.IngestURL, Deadline: deadline}})
 	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
-	if err := errors.Join(err1, err2); err != nil {
+	tracing, err3 := c.Telemetry.Open(ctx, "ingest")
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Bucket: bucket, TempDir: c.TempDir}), nil
+	return edge.Traced(edge.Tracing(tracing), New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Bucket: bucket, TempDir: c.TempDir})), nil
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 	"lectern.dev/lectern/internal/gcp/worker"
 )
 
@@ -14,6 +15,7 @@ type Config struct {
 	TempDir   string `env:"TEMP_DIR"`             // where films are put together, ~10 MB a minute; empty: the system's
 	OpenAI    OpenAI
 	Budget    budget.Settings
+	Telemetry telemetry.Settings
 }
 
 // OpenAI says who speaks: a model of OpenAI or of any server with its API.

@@ -16,6 +16,7 @@ import (
 	"lectern.dev/lectern/internal/openai"
 	"lectern.dev/lectern/internal/queue"
 	"lectern.dev/lectern/internal/speech"
+	"lectern.dev/lectern/internal/speech/traced"
 )
 
 // Build makes the production handler; every wrong setting is reported at once.
@@ -27,7 +28,8 @@ func Build(ctx context.Context) (http.Handler, error) {
 	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{queue.Render: {URL: c.RenderURL, Deadline: tasks.Longest}})
 	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
 	ledger, err3 := c.Budget.Open(work.DB)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	tracing, err4 := c.Telemetry.Open(ctx, "render")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
 	speaker, err := NewSpeaker(c.OpenAI, ledger)
@@ -35,7 +37,7 @@ func Build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	studio := film.New(film.Deps{Bucket: bucket, Speaker: speaker, Encoder: ffmpeg.Encoder{}, TempDir: c.TempDir})
-	return New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Studio: studio, Meter: NewMeter(ledger)}), nil
+	return edge.Traced(edge.Tracing(tracing), New(Deps{Callers: work.Callers, DB: work.DB, Queue: work.Queue, Board: work.Board, Studio: studio, Meter: NewMeter(ledger)})), nil
 }
 
 // NewSpeaker gives the voice that the settings name: a server's, else espeak-ng's. Its
@@ -49,6 +51,7 @@ func NewSpeaker(o OpenAI, ledger *budget.Ledger) (speech.Speaker, error) {
 		}
 		paid.Speaker, paid.Model = openai.Speaker{Server: server}, o.SpeechModel
 	}
+	paid.Speaker = traced.Speaker{Speaker: paid.Speaker}
 	_, err := ledger.Prices.Of(budget.Speech, paid.Model)
 	return paid, err
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 	"lectern.dev/lectern/internal/gcp/worker"
 	"lectern.dev/lectern/internal/smtp"
 )
@@ -19,4 +20,5 @@ type Config struct {
 	SegmentAge  time.Duration `env:"SEGMENT_AGE, default=720h"` // how long a film's segments are kept for the next render
 	Budget      budget.Settings
 	Mail        smtp.Config // writes to the owners of organisations
+	Telemetry   telemetry.Settings
 }

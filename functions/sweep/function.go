@@ -26,8 +26,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
 	ledger, err3 := c.Budget.Open(work.DB)
 	sender, err4 := smtp.Open(c.Mail)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	tracing, err5 := c.Telemetry.Open(ctx, "sweep")
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
-	return New(Deps{Callers: work.Callers, Pool: work.DB, Ledger: ledger, Mail: sender, Queue: work.Queue, Board: work.Board, Bucket: bucket, SegmentAge: c.SegmentAge}), nil
+	return edge.Traced(edge.Tracing(tracing), New(Deps{Callers: work.Callers, Pool: work.DB, Ledger: ledger, Mail: sender, Queue: work.Queue, Board: work.Board, Bucket: bucket, SegmentAge: c.SegmentAge})), nil
 }

@@ -180,11 +180,11 @@ func (a api) request(ctx context.Context, method, path string, body io.Reader) (
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"Cookie", "Authorization", "Traceparent", "User-Agent"} {
+	for _, name := range []string{"Cookie", "Authorization", "User-Agent"} {
 		q.Header[name] = a.from.Header[name]
 	}
 	a.site.vouch(ctx, q, &url.URL{Path: q.URL.Path})
-	q.Header.Set("X-Request-Id", edge.RequestID(ctx))
+	pass(ctx, q.Header)
 	q.Header.Set("Accept", "application/json")
 	if body != nil {
 		q.Header.Set("Content-Type", "application/json")

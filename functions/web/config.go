@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 )
 
 // Config is what web reads from its environment. URLs are absolute, such as
@@ -15,6 +16,7 @@ type Config struct {
 	ChatURL     string `env:"CHAT_URL"`              // where functions/chat answers; empty: there is no tutor, and neither /v1/chat/ nor /v1/models is served
 	MediaOrigin string `env:"MEDIA_ORIGIN"`          // origin that videos are played from and documents are sent to, such as https://storage.googleapis.com; empty: this one
 	Front       edge.Front
+	Telemetry   telemetry.Settings
 }
 
 // origin checks that raw is scheme and host alone; an empty raw gives nil.

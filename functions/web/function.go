@@ -21,8 +21,9 @@ func Build(ctx context.Context) (http.Handler, error) {
 	auth, err2 := origin("AUTH_URL", c.AuthURL)
 	chat, err3 := origin("CHAT_URL", c.ChatURL)
 	media, err4 := origin("MEDIA_ORIGIN", c.MediaOrigin)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	tracing, err5 := c.Telemetry.Open(ctx, "web")
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
-	return New(Deps{Courses: courses, Auth: auth, Chat: chat, Media: media, Front: c.Front}), nil
+	return edge.Traced(edge.Tracing(tracing), New(Deps{Courses: courses, Auth: auth, Chat: chat, Media: media, Front: c.Front})), nil
 }

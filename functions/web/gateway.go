@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lectern.dev/lectern/internal/edge"
+	"lectern.dev/lectern/internal/trail"
 )
 
 // gateway passes requests on to the function at target, so that pages and API
@@ -82,7 +83,7 @@ func (p *patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 // Sec-Fetch-Site).
 var passed = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Encoding", "Content-Type", "Cookie",
-	"Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer", "Range", "Traceparent", "User-Agent", "X-Lectern-Session",
+	"Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer", "Range", "User-Agent", "X-Lectern-Session",
 	"X-Stainless-Retry-Count", // by which a request that OpenAI's clients repeat is known
 }
 
@@ -95,8 +96,15 @@ func (s *site) rewrite(p *httputil.ProxyRequest, target *url.URL) {
 			p.Out.Header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
-	p.Out.Header.Set("X-Request-Id", edge.RequestID(p.In.Context()))
+	pass(p.In.Context(), p.Out.Header)
 	s.vouch(p.In.Context(), p.Out, p.In.URL)
+}
+
+// pass tells the function which request this is a part of.
+func pass(ctx context.Context, h http.Header) {
+	for name, value := range trail.From(ctx).Headers() {
+		h.Set(name, value)
+	}
 }
 
 // vouch tells the function whose request this is. The path that is signed is the one

@@ -27,7 +27,7 @@ func (h *House) audience() string { return h.inside("").String() }
 // callers lets one of the accounts call a function, and nobody else.
 func (h *House) callers(account string) (*oidc.Verifier, error) {
 	return oidc.New(oidc.Config{
-		Audience: h.audience(), Callers: []string{account},
+		Audiences: []string{h.audience()}, Callers: []string{account},
 		Issuer: h.issuer.URL, JWKSURL: h.inside("/.well-known/jwks.json").String(),
 	})
 }

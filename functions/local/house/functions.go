@@ -74,7 +74,7 @@ func (h *House) talking(f *functions, ledger *budget.Ledger, hasher *account.Has
 	}
 	f.chat = chat.New(chat.Deps{
 		DB: h.tenants, System: h.pool, Relay: relay.New(relay.Options{DB: h.log}), Model: model, Ledger: ledger,
-		Limits: h.models.Chat, Alone: true, Gate: access.New(h.tenants, h.tokens, hasher), Front: front,
+		Limits: h.models.Chat, Alone: true, Telemetry: chat.Telemetry{Tracers: h.tracing.Tracers}, Gate: access.New(h.tenants, h.tokens, hasher), Front: front,
 	})
 	return nil
 }

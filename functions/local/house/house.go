@@ -48,6 +48,9 @@ type Options struct {
 	// Throwaway gives up the database's durability, and what makes passwords hard to
 	// guess, for speed: for tests only.
 	Throwaway bool
+	// Tracing, unless it is the zero value, gets the spans in place of the collector that
+	// the environment names.
+	Tracing edge.Tracing
 	// Events and Tasks let tests disturb deliveries; their zero values disturb nothing.
 	Events gcsemulator.Events
 	Tasks  tasksemulator.Options
@@ -68,6 +71,7 @@ type House struct {
 	storage *gcsemulator.Emulator
 	queue   *tasks.Queue
 	board   live.Board
+	tracing edge.Tracing
 	closers []func() error // in the order in which they were opened
 }
 
@@ -86,7 +90,7 @@ func Open(ctx context.Context, opts Options) (h *House, err error) {
 		return h, err
 	}
 	for _, open := range []func(context.Context) error{
-		h.lockData, h.loadKeys, h.listen, h.openIssuer, h.openDatabase, h.openBucket, h.openQueue, h.openBoard,
+		h.openTracing, h.lockData, h.loadKeys, h.listen, h.openIssuer, h.openDatabase, h.openBucket, h.openQueue, h.openBoard,
 	} {
 		if err := open(ctx); err != nil {
 			return h, err
@@ -131,9 +135,11 @@ func (h *House) Serve(ctx context.Context, ready func()) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return edge.Serve(ctx, h.public, atHome(h.public, h.outside(handlers.web))) })
 	group.Go(func() error {
-		return edge.Serve(ctx, h.inner, finishing{atHome(h.inner, h.indoors(handlers)), handlers.chat})
+		return edge.Serve(ctx, h.public, edge.Traced(h.tracing, atHome(h.public, h.outside(handlers.web))))
+	})
+	group.Go(func() error {
+		return edge.Serve(ctx, h.inner, edge.Traced(h.tracing, finishing{atHome(h.inner, h.indoors(handlers)), handlers.chat}))
 	})
 	group.Go(func() error { return h.keepSweeping(ctx) })
 	group.Go(func() error {

@@ -8,6 +8,7 @@ import (
 	"lectern.dev/lectern/functions/generate"
 	"lectern.dev/lectern/functions/render"
 	"lectern.dev/lectern/internal/budget"
+	"lectern.dev/lectern/internal/gcp/telemetry"
 	"lectern.dev/lectern/internal/speech"
 )
 
@@ -25,6 +26,7 @@ type Models struct {
 	CallsPerJob int64  `env:"BUDGET_CALLS_PER_JOB, default=500"`     // how often one job may ask a language model
 	Limits      courses.Limits
 	Chat        chat.Limits
+	Telemetry   telemetry.Settings
 }
 
 // tutor says who answers learners: the writer, with the same backup.

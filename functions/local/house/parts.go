@@ -42,6 +42,16 @@ func (h *House) lockData(context.Context) error {
 	return nil
 }
 
+// openTracing sends spans to the collector that the environment names, if it names one.
+func (h *House) openTracing(ctx context.Context) error {
+	if h.tracing = h.opts.Tracing; h.tracing.Tracers != nil {
+		return nil
+	}
+	tracing, err := h.models.Telemetry.Open(ctx, "lectern")
+	h.tracing = edge.Tracing(tracing)
+	return err
+}
+
 // openQueue starts the queues with the limits of one machine. Tasks are in memory
 // only: what a restart loses the first sweep sends again.
 func (h *House) openQueue(ctx context.Context) error {
@@ -65,7 +75,7 @@ func (h *House) openQueue(ctx context.Context) error {
 	for _, target := range []queue.Target{queue.Generate, queue.Ingest, queue.Render} {
 		workers[target] = tasks.Function{URL: h.inside("/" + string(target) + "/").String(), Deadline: 30 * time.Minute}
 	}
-	if h.queue, err = service.Open(ctx, tasks.Config{Functions: workers, ServiceAccount: queueAccount, Traceparent: edge.Traceparent}); err != nil {
+	if h.queue, err = service.Open(ctx, tasks.Config{Functions: workers, ServiceAccount: queueAccount}); err != nil {
 		return err
 	}
 	h.closing(h.queue.Close)
