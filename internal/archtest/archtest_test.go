@@ -145,6 +145,7 @@ func TestPlantedWeightIsFound(t *testing.T) {
 	t.Parallel()
 	folder := plant(t, "functions/web/cmd/main.go", module+"functions/web")
 	add(t, folder, "functions/web/x.go", module+"internal/edge")
+	add(t, folder, "functions/web/z.go", module+"internal/gcp/telemetry")
 	if found := links(load(t, folder)); len(found) != 0 {
 		t.Errorf("a clean program: %q", found)
 	}

@@ -19,6 +19,7 @@ var house = map[string]room{
 	"internal/id":    {bare: true},
 	"internal/crash": {bare: true},
 	"internal/tally": {bare: true},
+	"internal/trail": {may: []string{"internal/fault"}},
 
 	// Floor 1: ports, with their fakes and suites; the ground for SQL; the edge.
 	"internal/llm":    {bare: true, may: []string{"internal/fault"}},
@@ -32,6 +33,10 @@ var house = map[string]room{
 	// Two models in one; the breaker is a library's.
 	"internal/llm/backup": {may: []string{"internal/fault", "internal/llm"}},
 
+	// What models and voices do, as traces show it.
+	"internal/llm/traced":    {may: []string{"internal/trail", "internal/llm"}},
+	"internal/speech/traced": {may: []string{"internal/trail", "internal/speech"}},
+
 	"internal/llm/llmtest":       {may: []string{"internal/fault", "internal/llm"}},
 	"internal/speech/speechtest": {may: []string{"internal/fault", "internal/speech"}},
 	"internal/encode/encodetest": {may: []string{"internal/fault", "internal/encode"}},
@@ -39,13 +44,13 @@ var house = map[string]room{
 	"internal/queue/queuetest":   {bare: true, may: []string{"internal/fault", "internal/queue"}},
 	"internal/live/livetest":     {bare: true, may: []string{"internal/fault", "internal/live"}},
 
-	"internal/postgres":         {may: []string{"internal/fault", "internal/tally"}},
+	"internal/postgres":         {may: []string{"internal/fault", "internal/tally", "internal/trail"}},
 	"internal/postgres/cluster": {may: []string{"internal/fault"}},
 	"internal/postgres/pgtest":  {may: []string{"internal/fault", "internal/postgres/...", "migrations"}},
-	"internal/edge":             {may: []string{"internal/fault", "internal/tally"}},
+	"internal/edge":             {may: []string{"internal/fault", "internal/tally", "internal/trail"}},
 	"internal/edge/edgetest":    {may: []string{"internal/fault", "internal/edge"}},
 	"internal/logtest":          {may: []string{"internal/edge"}},
-	"internal/edge/cloudevent":  {may: []string{"internal/fault", "internal/edge"}},
+	"internal/edge/cloudevent":  {may: []string{"internal/fault", "internal/trail", "internal/edge"}},
 	"internal/edge/oidc":        {may: []string{"internal/fault"}},
 	"migrations":                {may: []string{"internal/fault"}},
 	"migrations/cmd/migrate":    {may: []string{"internal/fault", "internal/edge", "internal/postgres", "internal/account", "migrations", "internal/gcp/cloudsql", "internal/gcp/secretmanager"}},
@@ -77,11 +82,14 @@ var house = map[string]room{
 	"internal/ffmpeg":            {may: []string{"internal/fault", "internal/encode"}},
 	"internal/gcp/cloudsql":      {may: []string{"internal/fault", "internal/postgres"}},
 	"internal/gcp/gcs":           {may: []string{"internal/fault", "internal/blob"}},
-	"internal/gcp/tasks":         {may: []string{"internal/fault", "internal/queue"}},
+	"internal/gcp/tasks":         {may: []string{"internal/fault", "internal/trail", "internal/queue"}},
 	"internal/gcp/firestore":     {may: []string{"internal/fault", "internal/live"}},
 	"internal/gcp/secretmanager": {},
 	"internal/gcp/telemetry":     {},
-	"internal/gcp/dispatch":      {bare: true},
+
+	"internal/gcp/telemetry/metrics": {may: []string{"internal/gcp/telemetry"}},
+
+	"internal/gcp/dispatch": {bare: true},
 
 	// What functions that are called by the wing stand on, together.
 	"internal/gcp/worker": {may: []string{"internal/edge", "internal/edge/oidc", "internal/postgres", "internal/queue", "internal/live", "internal/gcp/cloudsql", "internal/gcp/tasks", "internal/gcp/firestore"}},
@@ -96,7 +104,7 @@ var house = map[string]room{
 
 // ground is what every noun stands on: floors 0 and 1 without the edge.
 var ground = []string{
-	"internal/fault", "internal/id", "internal/crash", "internal/tally", "internal/postgres",
+	"internal/fault", "internal/id", "internal/crash", "internal/tally", "internal/trail", "internal/postgres",
 	"internal/llm", "internal/speech", "internal/encode", "internal/blob", "internal/queue", "internal/live", "internal/mail",
 }
 
@@ -115,20 +123,20 @@ var vendors = map[string]string{
 
 // wing are the packages that bring a vendor's weight into a program.
 var wing = []string{
-	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/secretmanager", "internal/gcp/telemetry",
+	"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/secretmanager", "internal/gcp/telemetry", "internal/gcp/telemetry/metrics",
 	"internal/openai", "internal/offline", "internal/espeak", "internal/ffmpeg", "internal/smtp",
 }
 
 // deployables says which of the wing each program links: what it does not need
 // would cost every cold start.
 var deployables = map[string][]string{
-	"auth":     {"internal/gcp/cloudsql", "internal/smtp"},
-	"chat":     {"internal/gcp/cloudsql", "internal/gcp/telemetry", "internal/openai", "internal/offline"},
-	"courses":  {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
-	"web":      {},
-	"generate": {"internal/gcp/cloudsql", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/offline"},
-	"ingest":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
-	"render":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/espeak", "internal/ffmpeg"},
-	"finalize": {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore"},
-	"sweep":    {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/smtp"},
+	"auth":     {"internal/gcp/cloudsql", "internal/smtp", "internal/gcp/telemetry"},
+	"chat":     {"internal/gcp/cloudsql", "internal/openai", "internal/offline", "internal/gcp/telemetry", "internal/gcp/telemetry/metrics"},
+	"courses":  {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/telemetry"},
+	"web":      {"internal/gcp/telemetry"},
+	"generate": {"internal/gcp/cloudsql", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/offline", "internal/gcp/telemetry"},
+	"ingest":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/telemetry"},
+	"render":   {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/openai", "internal/espeak", "internal/ffmpeg", "internal/gcp/telemetry"},
+	"finalize": {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/gcp/telemetry"},
+	"sweep":    {"internal/gcp/cloudsql", "internal/gcp/gcs", "internal/gcp/tasks", "internal/gcp/firestore", "internal/smtp", "internal/gcp/telemetry"},
 }
