@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Format, vet, staticcheck. What they find is printed; the exit code says whether it is clean.
+# Usage: lint.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unformatted=$(go tool -modfile=tools/go.mod gofumpt -l .)

@@ -100,6 +100,10 @@ var house = map[string]room{
 	"internal/gcp/firestore/emulator": {bare: true},
 
 	"internal/gcp/secretmanager/emulator": {},
+
+	// Not linked by any program: what images are named by, and what the scripts of a
+	// release are tried in.
+	"internal/release": {bare: true},
 }
 
 // ground is what every noun stands on: floors 0 and 1 without the edge.

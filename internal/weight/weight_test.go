@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lectern.dev/lectern/internal/release/recipe"
 )
 
 // settings let every function start without an account: what it needs of Google
@@ -91,14 +93,12 @@ func TestIdleMemory(t *testing.T) {
 	}
 }
 
-// build makes a function as its image holds it.
+// build makes a function as its image holds it: by the Dockerfile's own line.
 func build(tb testing.TB, dir, name string) string {
 	tb.Helper()
 	binary := filepath.Join(dir, name)
-	cmd := exec.Command("go", "build", "-tags=container,grpcnotrace", "-ldflags=-s -w", "-o", binary, "./functions/"+name+"/cmd")
-	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("build %s: %v\n%s", name, err, out)
+	if err := recipe.Build(tb.Context(), "../..", name, binary); err != nil {
+		tb.Fatal(err)
 	}
 	return binary
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (c *call) gcloud() int {
+	switch {
+	case c.starts("storage", "cat"):
+		url, generation, _ := strings.Cut(c.args[2], "#")
+		for _, version := range slices.Backward(c.Objects[url]) {
+			if generation == "" || strconv.Itoa(version.Generation) == generation {
+				fmt.Print(version.Content)
+				return 0
+			}
+		}
+		return c.fail("ERROR: (gcloud.storage.cat) The following URLs matched no objects or files:\n%s", url)
+	case c.starts("storage", "ls", "--all-versions"):
+		for _, version := range c.Objects[c.args[3]] {
+			fmt.Printf("%s#%d\n", c.args[3], version.Generation)
+		}
+	case c.starts("storage", "objects", "describe"):
+		versions := c.Objects[c.args[3]]
+		if len(versions) == 0 {
+			return c.fail("ERROR: (gcloud.storage.objects.describe) gs://… not found: 404.")
+		}
+		fmt.Println(versions[len(versions)-1].Generation)
+		if c.DieAt < 0 { // somebody else writes it now
+			c.Next++
+			c.Objects[c.args[3]] = append(versions, Version{c.Next, "{}", ""})
+		}
+	case c.starts("storage", "cp", "-"):
+		return c.write(c.args[3])
+	case c.starts("storage", "buckets", "describe"):
+		if len(c.Objects[c.args[3]]) == 0 {
+			return c.fail("ERROR: (gcloud.storage.buckets.describe) %s not found: 404.", c.args[3])
+		}
+	case c.starts("storage", "buckets", "create"):
+		c.act("create %s", strings.Join(c.args[3:], " "))
+		c.Objects[c.args[3]] = []Version{{}}
+	case c.starts("storage", "buckets", "update"):
+		c.act("update %s", strings.Join(c.args[3:], " "))
+	case c.starts("services", "enable"):
+		c.act("enable")
+	case c.starts("run", "jobs", "list"):
+		if c.Job != "" {
+			fmt.Println(strings.TrimPrefix(c.flag("filter"), "metadata.name="))
+		}
+	case c.starts("run", "jobs", "update"):
+		c.act("job %s", short(c.flag("image")))
+		c.Job = c.flag("image")
+	case c.starts("run", "jobs", "execute"):
+		c.act("migrate %s", short(c.Job))
+		if c.BrokenMigration != "" && strings.Contains(c.Job, c.BrokenMigration) {
+			return c.fail("ERROR: (gcloud.run.jobs.execute) The execution failed.")
+		}
+		c.Runs = append(c.Runs, c.Job)
+	case c.starts("run", "services", "list"):
+		for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+			c.printService(name)
+		}
+	case c.starts("run", "services", "update-traffic"):
+		return c.updateTraffic(c.args[3])
+	case c.starts("run", "revisions", "describe"):
+		fmt.Printf("Active,True,\nReady,%s\n", c.ready(c.args[3]))
+	case c.starts("run", "revisions", "list"):
+		image := strings.Trim(strings.TrimPrefix(c.flag("filter"), "spec.containers[0].image="), `"`)
+		for _, revision := range slices.Backward(c.Services[c.flag("service")].Revisions) {
+			if revision.Image == image {
+				fmt.Printf("%s,Ready,%s\n", revision.Name, c.ready(revision.Name))
+			}
+		}
+	default:
+		return c.fail("gcloud is not played so: %q", c.args)
+	}
+	return 0
+}
+
+func (c *call) write(url string) int {
+	content, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return 1
+	}
+	versions, generation := c.Objects[url], 0
+	if len(versions) > 0 {
+		generation = versions[len(versions)-1].Generation
+	}
+	if c.flag("if-generation-match") != strconv.Itoa(generation) {
+		return c.fail("HTTPError 412: At least one of the pre-conditions you specified did not hold.")
+	}
+	c.act("write %s", url[strings.LastIndex(url, "/")+1:])
+	c.Next++
+	c.Objects[url] = append(versions, Version{c.Next, string(content), strings.TrimPrefix(c.flag("custom-metadata"), "commit=")})
+	return 0
+}
+
+func (c *call) printService(name string) {
+	service := c.Services[name]
+	newest := service.Revisions[len(service.Revisions)-1].Name
+	if serving := c.serving(name); serving != "" {
+		fmt.Printf("%s,%s,%s,100,%s,,\n", name, newest, serving, map[bool]string{true: "True"}[service.Pinned == ""])
+	}
+	for tag, revision := range service.Tags {
+		fmt.Printf("%s,%s,%s,,,%s,https://%s---%s.example.org\n", name, newest, revision, tag, tag, name)
+	}
+}
+
+func (c *call) updateTraffic(name string) int {
+	service := c.Services[name]
+	revisions, tags := c.flag("to-revisions"), c.flag("update-tags")
+	switch {
+	case revisions != "":
+		c.act("serve %s", strings.TrimSuffix(revisions, "=100"))
+		service.Pinned = strings.TrimSuffix(revisions, "=100")
+	case tags != "":
+		tag, revision, _ := strings.Cut(tags, "=")
+		c.act("tag %s", revision)
+		service.Tags = map[string]string{tag: revision}
+	case c.has("--to-latest"):
+		service.Pinned = ""
+		c.act("serve %s", c.serving(name))
+		delete(service.Tags, c.flag("remove-tags"))
+	default:
+		return c.fail("traffic is not played so: %q", c.args)
+	}
+	return 0
+}
+
+// serving is the revision that a service's people get.
+func (c *call) serving(name string) string {
+	service := c.Services[name]
+	if service.Pinned != "" {
+		return service.Pinned
+	}
+	for _, revision := range slices.Backward(service.Revisions) {
+		if !named(c.Dead, revision.Image) {
+			return revision.Name
+		}
+	}
+	return ""
+}
+
+func (c *call) ready(name string) string {
+	for _, service := range c.Services {
+		for _, revision := range service.Revisions {
+			if revision.Name == name && named(c.Dead, revision.Image) {
+				return `False,"The container failed to start, or to listen"`
+			}
+		}
+	}
+	return "True,"
+}
+
+// short is a function's name and what it was built from.
+func short(image string) string { return image[strings.LastIndex(image, "/")+1:] }

@@ -1,0 +1,230 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFirstRelease(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	said := r.must("release.sh")
+	w := r.world()
+	w.stands(t, nil)
+	if len(w.acts("build")) != 10 || len(w.Runs) != 1 {
+		t.Errorf("built %q, migrated %q", w.acts("build"), w.Runs)
+	}
+	// The job is there, and has run, before any function is.
+	applied := slices.Index(w.Acts, "apply")
+	migrated := slices.Index(w.Acts, "migrate migrate@sha256:v1")
+	if again := slices.Index(w.Acts[migrated:], "apply"); applied < 0 || migrated < applied || again < 0 {
+		t.Errorf("the order is %q", w.Acts)
+	}
+	if commit := w.Objects[bucket+"released.json"][0].Commit; commit != "0123456789abcdef0123456789abcdef01234567" {
+		t.Errorf("the release is of commit %q", commit)
+	}
+	if strings.Contains(said, "secret") {
+		t.Errorf("it tells a secret: %s", said)
+	}
+}
+
+func TestOnlyChatIsTouched(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "chat")
+	r.must("release.sh")
+	w := r.world()
+	w.stands(t, map[string]string{"chat": "v2"})
+	if got := w.acts("build"); !slices.Equal(got, []string{"build chat:v2"}) {
+		t.Errorf("built is %q", got)
+	}
+	if got := w.acts("tag"); !slices.Equal(got, []string{"tag lectern-chat-00002"}) {
+		t.Errorf("tried is %q", got)
+	}
+	if got := w.acts("migrate"); len(got) > 0 {
+		t.Errorf("migrated: %q", got)
+	}
+	for _, function := range functions {
+		if got := len(w.Services["lectern-"+function].Revisions); got != 1 && function != "chat" {
+			t.Errorf("%s has %d revisions", function, got)
+		}
+	}
+}
+
+func TestDocumentationTouchesNothing(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.must("release.sh")
+	if w := r.world(); len(w.Acts) > 0 {
+		t.Errorf("it does %q", w.Acts)
+	}
+}
+
+// A revert is released without a build: the image is there.
+func TestRevertIsNotBuilt(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "chat")
+	r.must("release.sh")
+	r.commit("v1", "chat")
+	r.change(func(w *world) { w.Acts = nil })
+	r.must("release.sh")
+	w := r.world()
+	w.stands(t, nil)
+	if got := w.acts("build"); len(got) > 0 {
+		t.Errorf("built is %q", got)
+	}
+}
+
+func TestFailedMigrationStopsBeforeApply(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "migrate", "chat")
+	r.change(func(w *world) { w.BrokenMigration = "@sha256:v2" })
+	r.fails("release.sh")
+	w := r.world()
+	w.stands(t, nil)
+	if got := w.acts("apply"); len(got) > 0 {
+		t.Error("it was applied all the same")
+	}
+	// Mended, it goes on.
+	r.change(func(w *world) { w.BrokenMigration = "" })
+	r.must("release.sh")
+	w = r.world()
+	w.stands(t, map[string]string{"chat": "v2"})
+	if len(w.Runs) != 2 {
+		t.Errorf("migrated is %q", w.Runs)
+	}
+}
+
+// What does not pass serves nobody, and nothing that came with it does.
+func TestFailedSmokeLeavesWhatServed(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*world){
+		"wrong answers":           func(w *world) { w.Broken = []string{"chat@sha256:v2"} },
+		"does not start":          func(w *world) { w.Dead = []string{"chat@sha256:v2"} },
+		"a worker does not start": func(w *world) { w.Dead = []string{"render@sha256:v2"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := released(t)
+			r.commit("v2", "chat", "courses", "render")
+			r.change(spoil)
+			said := r.fails("release.sh")
+			if !strings.Contains(said, "serves on") {
+				t.Errorf("it says %s", said)
+			}
+			w := r.world()
+			for _, function := range functions {
+				if got := w.serves(function); got != "v1" {
+					t.Errorf("%s serves %s", function, got)
+				}
+			}
+			for _, revision := range w.Seen {
+				if strings.HasSuffix(revision, "2") {
+					t.Errorf("%s has served", revision)
+				}
+			}
+			if w.kept("images.json") != w.kept("released.json") {
+				t.Errorf("images.json names %s", w.kept("images.json"))
+			}
+			// The same commit fails again, and a better one is released.
+			r.fails("release.sh")
+			r.commit("v3", "chat", "courses", "render")
+			r.must("release.sh")
+			r.world().stands(t, map[string]string{"chat": "v3", "courses": "v3", "render": "v3"})
+		})
+	}
+}
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	if said := r.fails("rollback.sh"); !strings.Contains(said, "no release before") {
+		t.Errorf("it says %s", said)
+	}
+	r.commit("v2", "chat", "web", "migrate")
+	r.must("release.sh")
+	r.commit("v3", "chat") // and one that fails is no release
+	r.change(func(w *world) { w.Broken = []string{"@sha256:v3"} })
+	r.fails("release.sh")
+	r.change(func(w *world) { w.Acts = nil })
+	r.must("rollback.sh")
+	w := r.world()
+	for _, function := range functions {
+		if got := w.serves(function); got != "v1" {
+			t.Errorf("%s serves %s", function, got)
+		}
+	}
+	if got := w.acts("serve"); !slices.Equal(got, []string{"serve lectern-web-00001", "serve lectern-chat-00001"}) {
+		t.Errorf("moved, in this order: %q", got)
+	}
+	images := w.images(t, "images.json")
+	if !strings.HasSuffix(images["chat"], "v1") || !strings.HasSuffix(images["migrate"], "v2") {
+		t.Errorf("images.json has %v: the database's migrations do not go back", images)
+	}
+	// Forward again with what is better.
+	r.change(func(w *world) { w.Broken = nil })
+	r.commit("v4", "chat")
+	r.must("release.sh")
+	r.world().stands(t, map[string]string{"chat": "v4", "web": "v2"})
+}
+
+// Somebody else who releases at the same time is not overwritten.
+func TestListOfImagesIsNotOverwritten(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "chat")
+	for _, script := range []string{"touched.sh", "images.sh", "migrate.sh"} {
+		r.must(script)
+	}
+	r.change(func(w *world) { w.DieAt = -1 }) // another one writes whenever it was read
+	said := r.fails("apply.sh")
+	if w := r.world(); !strings.Contains(said, "412") || strings.Contains(w.kept("images.json"), "v2") {
+		t.Errorf("it says %s, and images.json is %s", said, w.kept("images.json"))
+	}
+}
+
+func word(act string) string { first, _, _ := strings.Cut(act, " "); return first }
+
+// A release that is killed after any act is started again and ends as if nothing had been;
+// meanwhile nobody is served by what has not passed.
+func TestKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(*testing.T) *rig{"first": newRig, "later": released} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := begin(t)
+			start.commit("v2", "chat", "web", "render", "migrate")
+			before := start.world()
+			start.must("release.sh")
+			acts := start.world().Acts
+			for at := range acts {
+				if 0 < at && at < len(acts)-1 && word(acts[at-1]) == word(acts[at]) && word(acts[at]) == word(acts[at+1]) {
+					continue // in the middle of many builds or moves: the first and the last are killed
+				}
+				t.Run(fmt.Sprintf("%d %s", at+1, acts[at]), func(t *testing.T) {
+					t.Parallel()
+					r := newRig(t)
+					w := before
+					w.DieAt = at + 1
+					r.put(w)
+					if said := r.fails("release.sh"); strings.Contains(said, "released:") {
+						t.Fatalf("it was not killed: %s", said)
+					}
+					w = r.world()
+					for _, function := range functions {
+						if moved := slices.Contains(acts[:at+1], "serve lectern-"+function+"-00002"); name == "later" && w.serves(function) != "v1" && !moved {
+							t.Errorf("%s serves %s", function, w.serves(function))
+						}
+					}
+					r.change(func(w *world) { w.DieAt = 0 })
+					r.must("release.sh")
+					r.world().stands(t, map[string]string{"chat": "v2", "web": "v2", "render": "v2"})
+				})
+			}
+		})
+	}
+}

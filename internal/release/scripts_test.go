@@ -1,0 +1,128 @@
+package release
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Beginning again changes nothing that is there, and puts right what somebody has changed.
+func TestBegin(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.must("begin.sh")
+	w := r.world()
+	if got := w.acts("create"); len(got) != 1 || !strings.Contains(got[0], "--uniform-bucket-level-access --public-access-prevention") {
+		t.Errorf("made is %q", got)
+	}
+	backend, err := os.ReadFile(filepath.Join(r.folder, "terraform", "backend.hcl"))
+	if err != nil || string(backend) != "bucket = \"lectern-prod-terraform\"\nprefix = \"lectern/terraform\"\n" {
+		t.Errorf("the backend is %q, %v", backend, err)
+	}
+	r.must("begin.sh")
+	w = r.world()
+	if got := w.acts("create"); len(got) != 1 {
+		t.Errorf("made is %q", got)
+	}
+	for _, act := range w.acts("update") {
+		if !strings.Contains(act, "--versioning --uniform-bucket-level-access --public-access-prevention") {
+			t.Errorf("it is left open: %s", act)
+		}
+	}
+}
+
+// A release wants the variables of the first apply by hand: without them Terraform would
+// take the defaults.
+func TestNoReleaseWithoutVariables(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.change(func(w *world) { delete(w.Objects, bucket+"variables.json") })
+	said := r.fails("release.sh")
+	if w := r.world(); !strings.Contains(said, "first terraform apply is by hand") || len(w.acts("apply")) > 0 {
+		t.Errorf("it says %s", said)
+	}
+}
+
+func TestMigrateAlways(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.must("migrate.sh")
+	r.must("migrate.sh", "--always")
+	if w := r.world(); len(w.Runs) != 2 {
+		t.Errorf("migrated is %q", w.Runs)
+	}
+}
+
+// Only who is asked for is told apart from all others by an address, and the whole of
+// what people see first is looked at.
+func TestSmoke(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is missing")
+	}
+	type answer struct {
+		status     int
+		kind, body string
+	}
+	good := map[string]map[string]answer{
+		"web": {
+			"/health": {200, "text/plain", "ok"}, "/sign-in": {200, "text/html; charset=utf-8", `<form method="post">`},
+			"/openapi.json": {200, "application/openapi+json", `{"paths":{"/v1/courses":{}}}`},
+		},
+		"auth":    {"/health": {200, "", ""}, "/v1/me": {401, "application/problem+json", `{"status":401}`}, "/openapi.json": {200, "application/openapi+json", `{"openapi":"3.1.0"}`}},
+		"courses": {"/health": {200, "", ""}, "/v1/courses": {401, "application/problem+json", `{"status":401}`}, "/openapi.json": {200, "application/openapi+json", `{"openapi":"3.1.0"}`}},
+		"chat":    {"/health": {200, "", ""}, "/v1/chat/sessions": {401, "application/problem+json", `{"status":401}`}, "/openapi.json": {200, "application/openapi+json", `{"openapi":"3.1.0"}`}},
+	}
+	try := func(t *testing.T, function string, answers map[string]answer) (string, error) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a, ok := answers[r.URL.Path]
+			if !ok {
+				a = answer{404, "text/plain", "no such page"}
+			}
+			w.Header().Set("Content-Type", a.kind)
+			w.WriteHeader(a.status)
+			fmt.Fprint(w, a.body)
+		}))
+		defer server.Close()
+		cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "scripts", "smoke.sh"), function, server.URL)
+		cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "PROBE_") }), "SMOKE_PAUSE=0")
+		said, err := cmd.CombinedOutput()
+		return string(said), err
+	}
+	for function, answers := range good {
+		t.Run(function, func(t *testing.T) {
+			t.Parallel()
+			if said, err := try(t, function, answers); err != nil {
+				t.Fatalf("%v\n%s", err, said)
+			}
+			for path, a := range answers {
+				for what, wrong := range map[string]answer{
+					"fails":                   {500, a.kind, a.body},
+					"lets everybody in":       {200, "application/json", `{"items":[]}`},
+					"is another media type":   {a.status, "text/plain", a.body},
+					"says nothing":            {a.status, a.kind, ""},
+					"is a page of the proxy":  {404, "text/html", "<html>404"},
+					"does not come from here": {302, "text/html", ""},
+				} {
+					if path == "/health" && (what == "lets everybody in" || what == "is another media type" || what == "says nothing") {
+						continue
+					}
+					spoilt := map[string]answer{}
+					for p, a := range answers {
+						spoilt[p] = a
+					}
+					spoilt[path] = wrong
+					if said, err := try(t, function, spoilt); err == nil {
+						t.Errorf("%s %s, and it passes:\n%s", path, what, said)
+					}
+				}
+			}
+		})
+	}
+}

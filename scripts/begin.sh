@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Makes what Terraform needs before it can begin, and nothing that is there already: the
+# bucket of its state, which nobody may make public and which keeps every version, and
+# terraform/backend.hcl, which names it.
+# Usage: PROJECT=lectern-prod [NAME=lectern] [REGION=europe-west1] scripts/begin.sh
+cd "$(dirname "$0")/.."
+source scripts/deployment.sh
+say "project $PROJECT: the APIs that Terraform itself calls"
+gcloud services enable serviceusage.googleapis.com cloudresourcemanager.googleapis.com iam.googleapis.com storage.googleapis.com
+if gcloud storage buckets describe "gs://$STATE_BUCKET" --format='value(name)' >/dev/null 2>.release/error; then
+  say "gs://$STATE_BUCKET is there"
+elif grep -qE 'not found|HTTPError 404' .release/error; then
+  say "making gs://$STATE_BUCKET in $REGION"
+  gcloud storage buckets create "gs://$STATE_BUCKET" --location="$REGION" \
+    --uniform-bucket-level-access --public-access-prevention
+else
+  cat .release/error >&2
+  exit 1
+fi
+# Each time, in case somebody has come between. Old states go after a hundred newer ones and 90 days.
+lifecycle=.release/lifecycle.json
+echo '{"rule": [{"action": {"type": "Delete"}, "condition": {"numNewerVersions": 100, "daysSinceNoncurrentTime": 90}}]}' >$lifecycle
+gcloud storage buckets update "gs://$STATE_BUCKET" --versioning --uniform-bucket-level-access --public-access-prevention --lifecycle-file=$lifecycle
+say "writing terraform/backend.hcl"
+printf 'bucket = "%s"\nprefix = "%s"\n' "$STATE_BUCKET" "$NAME/terraform" >terraform/backend.hcl
+cat <<TEXT
+Next:
+  cp terraform/terraform.tfvars.example terraform/terraform.tfvars    # and say what is yours in it
+  terraform -chdir=terraform init -reconfigure -backend-config=backend.hcl
+  terraform -chdir=terraform apply
+TEXT
