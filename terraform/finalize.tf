@@ -26,7 +26,15 @@ module "finalize" {
     local.settings.private.finalize,
     local.settings.queue,
     { INGEST_URL = local.urls.ingest, RENDER_URL = local.urls.render },
+    { OIDC_AUDIENCE = join(",", compact([local.urls.finalize, local.finalize_other_url])) },
   )
+}
+
+# Queues and the scheduler say for which address their tokens are; the trigger cannot be
+# told, and a service has two. The second is made with a hash that all services of a project
+# have in a region: it is read from web's.
+locals {
+  finalize_other_url = try("https://${var.name}-finalize-${regex("-([a-z0-9]+-[a-z0-9]+)\\.a\\.run\\.app$", module.web.url)[0]}.a.run.app", "")
 }
 
 resource "google_eventarc_trigger" "finalize" {

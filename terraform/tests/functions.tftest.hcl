@@ -111,7 +111,7 @@ run "by_default" {
   }
   assert {
     condition = alltrue([for f, function in { finalize = module.finalize, generate = module.generate, ingest = module.ingest, render = module.render, sweep = module.sweep } :
-      function.environment.OIDC_AUDIENCE == "https://lectern-${f}-123456789012.europe-west1.run.app"
+      function.environment.OIDC_AUDIENCE == "https://lectern-${f}-123456789012.europe-west1.run.app${f == "finalize" ? ",https://lectern-finalize-abcde12345-ew.a.run.app" : ""}"
       && function.environment.OIDC_CALLERS == "lectern-to-${f}@lectern-test.iam.gserviceaccount.com"
     && function.environment.OIDC_BEHIND_IAM == "true"])
     error_message = "A private function knows its own address, and who calls."

@@ -6,6 +6,12 @@ mock_resource "google_sql_database_instance" {
   }
 }
 
+mock_resource "google_cloud_run_v2_service" {
+  defaults = {
+    uri = "https://lectern-some-abcde12345-ew.a.run.app"
+  }
+}
+
 mock_data "google_project" {
   defaults = {
     number = "123456789012"
