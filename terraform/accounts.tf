@@ -7,12 +7,12 @@ resource "google_service_account" "function" {
   depends_on   = [google_project_service.api]
 }
 
-# Logs go out by the platform; spans and figures by the function itself.
+# Logs go out by the platform, and figures are read from them; spans go out by the function itself.
 resource "google_project_iam_member" "telemetry" {
   for_each = local.functions
 
   project = var.project
-  role    = "roles/telemetry.writer"
+  role    = "roles/telemetry.tracesWriter"
   member  = google_service_account.function[each.key].member
 }
 
