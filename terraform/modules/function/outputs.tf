@@ -47,3 +47,8 @@ output "rights" {
     [for i in google_service_account_iam_member.signer : "${i.role} ${i.service_account_id}"],
   ))
 }
+
+output "ingress" {
+  description = "From where it is reached."
+  value       = one(google_cloud_run_v2_service.this[*].ingress)
+}
