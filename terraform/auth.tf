@@ -24,4 +24,6 @@ module "auth" {
     { PUBLIC_URL = local.public_url, VERIFY_EMAIL = tostring(coalesce(var.verify_email, var.mail.host != "")) },
   )
   secrets = merge(local.secrets.cookies, local.secrets.gateway, local.secrets.mail)
+
+  depends_on = [google_secret_manager_secret_version.made] # no revision starts with a secret that has no version
 }

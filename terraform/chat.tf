@@ -28,4 +28,6 @@ module "chat" {
     { FIRST_TOKEN_DEADLINE = var.model.first_token_deadline, HASH_MEMORY = "256" },
   )
   secrets = merge(local.secrets.cookies, local.secrets.gateway, local.secrets.model)
+
+  depends_on = [google_secret_manager_secret_version.made] # no revision starts with a secret that has no version
 }

@@ -33,4 +33,6 @@ module "courses" {
     { GENERATE_URL = local.urls.generate, INGEST_URL = local.urls.ingest, RENDER_URL = local.urls.render },
   )
   secrets = merge(local.secrets.cookies, local.secrets.gateway)
+
+  depends_on = [google_secret_manager_secret_version.made] # no revision starts with a secret that has no version
 }

@@ -27,4 +27,6 @@ module "web" {
     },
   )
   secrets = local.secrets.gateway
+
+  depends_on = [google_secret_manager_secret_version.made] # no revision starts with a secret that has no version
 }

@@ -4,6 +4,12 @@ mock_provider "google" {
   override_during = plan
 }
 
+# The same without what is only known when it has been made: so is the first apply.
+mock_provider "google" {
+  alias  = "first"
+  source = "./tests/google"
+}
+
 variables {
   project = "lectern-test"
   images = {
@@ -308,4 +314,18 @@ run "wrong_together" {
     verify_email = true                                  # by nobody
   }
   expect_failures = [var.model, var.backup, var.verify_email]
+}
+
+# What is made, and for whom, does not depend on what only Google Cloud will say.
+run "all_in_one_apply" {
+  command = plan
+
+  providers = {
+    google = google.first
+  }
+
+  assert {
+    condition     = module.finalize.service == "lectern-finalize" && length(google_eventarc_trigger.finalize) == 1 && length(google_cloud_scheduler_job.sweep) == 1
+    error_message = "With all images there the first apply makes everything."
+  }
 }
