@@ -8,11 +8,10 @@ source scripts/deployment.sh
 remote=${1:-}
 [[ "$remote" =~ ^https://github\.com/[^/]+/[^/]+\.git$ ]] || die "Which repository? Such as: $0 https://github.com/OWNER/REPOSITORY.git"
 repository=$(basename "$remote" .git)
-builds=(gcloud builds --region="$REGION")
 
 state() { # of the connection: stage and address, or nothing where there is none
   local said
-  if said=$("${builds[@]}" connections describe "$NAME" --format='csv[no-heading](installationState.stage,installationState.actionUri)' 2>.release/error); then
+  if said=$(gcloud builds connections describe "$NAME" --region="$REGION" --format='csv[no-heading](installationState.stage,installationState.actionUri)' 2>.release/error); then
     echo "$said"
   elif ! grep -qiE 'NOT_FOUND|not found' .release/error; then
     cat .release/error >&2
@@ -30,7 +29,7 @@ gcloud projects add-iam-policy-binding "$PROJECT" --condition=None --role=roles/
 now=$(state)
 if [ -z "$now" ]; then
   say "making the connection $NAME"
-  "${builds[@]}" connections create github "$NAME" --format=none
+  gcloud builds connections create github "$NAME" --region="$REGION" --format=none
   now=$(state)
 fi
 shown=
@@ -43,11 +42,11 @@ while [ "${now%%,*}" != COMPLETE ]; do
   now=$(state)
 done
 
-if "${builds[@]}" repositories describe "$repository" --connection="$NAME" --format='value(name)' >/dev/null 2>.release/error; then
+if gcloud builds repositories describe "$repository" --connection="$NAME" --region="$REGION" --format='value(name)' >/dev/null 2>.release/error; then
   say "$remote is connected"
 elif grep -qiE 'NOT_FOUND|not found' .release/error; then
   say "connecting $remote"
-  "${builds[@]}" repositories create "$repository" --connection="$NAME" --remote-uri="$remote" --format=none
+  gcloud builds repositories create "$repository" --connection="$NAME" --region="$REGION" --remote-uri="$remote" --format=none
 else
   cat .release/error >&2
   exit 1

@@ -14,7 +14,7 @@ const github = `#!/usr/bin/env bash
 cd "$WORLD"
 echo "$*" >>said
 case "$*" in
-"builds --region=europe-west1 connections describe lectern "*)
+"builds connections describe lectern --region=europe-west1 "*)
   [ -z "${DENIED:-}" ] || { echo "ERROR: PERMISSION_DENIED: no" >&2; exit 1; }
   [ -e connection ] || { echo "ERROR: NOT_FOUND: Resource was not found" >&2; exit 1; }
   case $(wc -l <connection) in
@@ -23,9 +23,9 @@ case "$*" in
   *) echo COMPLETE, ;;
   esac
   echo looked >>connection ;;
-"builds --region=europe-west1 connections create github lectern "*) echo made >connection ;;
-"builds --region=europe-west1 repositories describe lectern-course "*) [ -e repository ] || { echo "ERROR: NOT_FOUND" >&2; exit 1; } ;;
-"builds --region=europe-west1 repositories create lectern-course "*) echo made >repository ;;
+"builds connections create github lectern --region=europe-west1 "*) echo made >connection ;;
+"builds repositories describe lectern-course --connection=lectern --region=europe-west1 "*) [ -e repository ] || { echo "ERROR: NOT_FOUND" >&2; exit 1; } ;;
+"builds repositories create lectern-course --connection=lectern --region=europe-west1 "*) echo made >repository ;;
 "projects describe lectern-prod "*) echo 1234 ;;
 "services enable "* | "beta services identity create "* | "projects add-iam-policy-binding "*) ;;
 *) echo "gcloud is not played so: $*" >&2; exit 9 ;;
