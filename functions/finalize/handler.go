@@ -50,18 +50,17 @@ type finalizer struct {
 	bucket blob.Store
 }
 
-// whence leads back to the request that an object is there for: the render that made a
-// film has written it beside the film, an upload's source has it.
+// whence leads back to the request that an object is there for. What we have written says
+// so itself; what people have uploaded says nothing that counts, but its source does.
 func (f finalizer) whence(ctx context.Context, e event.Event) trail.Trail {
 	object, err := cloudevent.Finalized(e)
 	switch {
 	case err != nil: // handle says so
-	case film.IsVideo(object.Name):
-		return film.Trail(object.Metadata)
+		return trail.Trail{}
 	case source.IsUpload(object.Name):
 		return source.Trail(ctx, f.runner.DB, object.Name)
 	}
-	return trail.Trail{}
+	return trail.Parse(object.Metadata[trail.Beside])
 }
 
 func (f finalizer) handle(ctx context.Context, e event.Event) error {

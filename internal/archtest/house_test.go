@@ -81,7 +81,7 @@ var house = map[string]room{
 	"internal/smtp":              {may: []string{"internal/fault", "internal/mail"}},
 	"internal/ffmpeg":            {may: []string{"internal/fault", "internal/encode"}},
 	"internal/gcp/cloudsql":      {may: []string{"internal/fault", "internal/postgres"}},
-	"internal/gcp/gcs":           {may: []string{"internal/fault", "internal/blob"}},
+	"internal/gcp/gcs":           {may: []string{"internal/fault", "internal/trail", "internal/blob"}},
 	"internal/gcp/tasks":         {may: []string{"internal/fault", "internal/trail", "internal/queue"}},
 	"internal/gcp/firestore":     {may: []string{"internal/fault", "internal/live"}},
 	"internal/gcp/secretmanager": {},

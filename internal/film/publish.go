@@ -31,9 +31,6 @@ func cut(key string) (lesson, content, folder string, ok bool) {
 	return parts[1], parts[2], strings.TrimSuffix(key, course.VideoFile), true
 }
 
-// Trail leads from a film's metadata back to the work that uploaded it.
-func Trail(metadata map[string]string) trail.Trail { return trail.Parse(metadata["trail"]) }
-
 // Publish makes a film ready that lies complete in the bucket, and ends the step
 // that waits for it: the one way in which a video becomes ready. It is called with
 // the object as the bucket describes it now, by the event that the upload causes,
@@ -87,7 +84,7 @@ func Unheard(ctx context.Context, runner *job.Runner, bucket blob.Store, s job.S
 	if err != nil {
 		return false, err
 	}
-	ctx, span := trail.Follow(ctx, Trail(object.Metadata), "film found late")
+	ctx, span := trail.Follow(ctx, trail.Parse(object.Metadata[trail.Beside]), "film found late")
 	err = Publish(ctx, runner, object)
 	span.End(err)
 	if fault.Is(err, fault.Conflict) {

@@ -70,7 +70,7 @@ func (r Renderer) Work(ctx context.Context, run *job.Run) (job.Result, error) {
 	if err != nil {
 		return job.Result{}, err
 	}
-	if err := r.upload(ctx, film, folder, metadata(ctx, step, content)); err != nil {
+	if err := r.upload(ctx, film, folder, metadata(step, content)); err != nil {
 		return job.Result{}, err
 	}
 	watch.log(ctx, step, film, sums)
@@ -118,13 +118,11 @@ func Folder(step job.Step, content string) string {
 	return fmt.Sprintf("videos/%s/%s/%s-%d/", step.Subject, content, step.Job, step.Attempt)
 }
 
-// metadata tells finalize what it needs to publish the video, and where it goes on from:
-// the event that the upload causes carries nothing of ours.
-func metadata(ctx context.Context, step job.Step, content string) map[string]string {
+// metadata tells finalize what it needs to publish the video.
+func metadata(step job.Step, content string) map[string]string {
 	return map[string]string{
 		"organization": step.Organization, "lesson": step.Subject, "content": content,
 		"attempt": strconv.FormatInt(step.Attempt, 10), "job": step.Job, "step": step.Name,
-		"trail": trail.From(ctx).String(),
 	}
 }
 

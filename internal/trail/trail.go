@@ -69,6 +69,9 @@ const (
 	spanHeader    = "Traceparent"
 )
 
+// Beside is under which name an object's metadata has the trail of who wrote it.
+const Beside = "trail"
+
 // Headers are those that carry the trail on, with a task for example.
 func (t Trail) Headers() map[string]string {
 	headers := map[string]string{}

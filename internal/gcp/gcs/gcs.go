@@ -8,6 +8,8 @@
 //     again.
 //   - An upload is abandoned by cancelling the writer's context, never by
 //     closing it: closing publishes what was written so far.
+//   - The event that says that an object is complete carries nothing of who wrote it,
+//     but the object's metadata: each write puts its trail there.
 package gcs
 
 import (
@@ -30,6 +32,7 @@ import (
 
 	"lectern.dev/lectern/internal/blob"
 	"lectern.dev/lectern/internal/fault"
+	"lectern.dev/lectern/internal/trail"
 )
 
 const (
@@ -93,6 +96,9 @@ func (b *Bucket) Write(ctx context.Context, key string, r io.Reader, opts blob.W
 	w.ContentType = opts.ContentType
 	w.CacheControl = opts.CacheControl
 	w.Metadata = map[string]string{writeMark: mark}
+	if whence := trail.From(ctx).String(); whence != "" {
+		w.Metadata[trail.Beside] = whence
+	}
 	maps.Copy(w.Metadata, opts.Metadata)
 
 	in := &source{r: r}
