@@ -1,6 +1,7 @@
 package house
 
 import (
+	"context"
 	"net/url"
 
 	"lectern.dev/lectern/internal/access"
@@ -15,3 +16,6 @@ func (h *House) Issuer() *issuer.Issuer { return h.issuer }
 
 // Tokens make cookies.
 func (h *House) Tokens() access.Tokens { return h.tokens }
+
+// SweepOnce is what the scheduler does at intervals.
+func (h *House) SweepOnce(ctx context.Context) error { return h.sweepOnce(ctx) }
