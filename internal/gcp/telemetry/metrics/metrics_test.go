@@ -45,7 +45,7 @@ func TestACollectorIsSentFigures(t *testing.T) {
 	if n := figure.GetSum().DataPoints[0].GetAsInt(); figure.Name != "lectern.chat.turns" || n != 3 {
 		t.Errorf("%s is %d", figure.Name, n)
 	}
-	if off, err := Open(t.Context(), telemetry.Settings{}, "chat"); err != nil || off.MeterProvider != nil || off.Flush != nil {
+	if off, err := Open(t.Context(), telemetry.Settings{Project: "demo"}, "chat"); err != nil || off.MeterProvider != nil || off.Flush != nil {
 		t.Errorf("%+v, %v", off, err)
 	}
 }
