@@ -10,12 +10,11 @@ resource "google_monitoring_dashboard" "this" {
         widget = {
           title = chart.title
           xyChart = {
-            dataSets = [for legend, query in chart.queries : {
-              plotType        = "LINE"
-              legendTemplate  = legend
-              targetAxis      = "Y1"
-              timeSeriesQuery = { prometheusQuery = query, unitOverride = chart.unit }
-            }]
+            # Many lines name themselves by their labels.
+            dataSets = [for legend, query in chart.queries : merge(
+              { plotType = "LINE", targetAxis = "Y1", timeSeriesQuery = { prometheusQuery = query, unitOverride = chart.unit } },
+              startswith(legend, "by ") ? {} : { legendTemplate = legend },
+            )]
             yAxis = { label = "", scale = "LINEAR" }
           }
         }
@@ -31,20 +30,20 @@ locals {
 
   charts = [
     { title = "Requests a second, by function", unit = "1/s", queries = {
-      "$${labels.metric.service_name}" = "sum by (service_name) (rate(run_googleapis_com:request_count{${local.run},${local.every_service}}[5m]))"
+      "by service_name" = "sum by (service_name) (rate(run_googleapis_com:request_count{${local.run},${local.every_service}}[5m]))"
     } },
     { title = "Errors of ours a second, by function", unit = "1/s", queries = {
-      "$${labels.metric.service_name}" = "sum by (service_name) (rate(run_googleapis_com:request_count{${local.run},${local.every_service},response_code_class=\"5xx\"}[5m]))"
+      "by service_name" = "sum by (service_name) (rate(run_googleapis_com:request_count{${local.run},${local.every_service},response_code_class=\"5xx\"}[5m]))"
     } },
     { title = "Slowest of twenty requests, by function", unit = "ms", queries = {
-      "$${labels.metric.service_name}" = "histogram_quantile(0.95, sum by (service_name, le) (rate(run_googleapis_com:request_latencies_bucket{${local.run},${local.every_service}}[5m])))"
+      "by service_name" = "histogram_quantile(0.95, sum by (service_name, le) (rate(run_googleapis_com:request_latencies_bucket{${local.run},${local.every_service}}[5m])))"
     } },
 
     { title = "The tutor's first word", unit = "ms", queries = { for name, q in { half = 0.5, "19 of 20" = 0.95, "99 of 100" = 0.99 } :
       name => "histogram_quantile(${q}, sum by (le) (rate(${local.series.chat_ttfb}_bucket{${local.run}}[15m])))"
     } },
     { title = "The tutor's answers, by how they ended, in an hour", unit = "1", queries = {
-      "$${labels.metric.state}" = "sum by (state) (increase(${local.series.chat_turns}{${local.run}}[1h]))"
+      "by state" = "sum by (state) (increase(${local.series.chat_turns}{${local.run}}[1h]))"
     } },
     { title = "The tutor's tokens in an hour", unit = "1", queries = {
       in  = "sum(increase(${local.series.chat_input_tokens}_sum{${local.run}}[1h]))"
@@ -60,30 +59,30 @@ locals {
       out = "sum(increase(${local.series.attempt_output_tokens}_sum{${local.run}}[1h]))"
     } },
     { title = "What a job came to, in millionths of a US dollar", unit = "1", queries = {
-      "$${labels.metric.target}" = "sum by (target) (increase(${local.series.job_cost}_sum{${local.run}}[6h])) / sum by (target) (increase(${local.series.job_cost}_count{${local.run}}[6h]))"
+      "by target" = "sum by (target) (increase(${local.series.job_cost}_sum{${local.run}}[6h])) / sum by (target) (increase(${local.series.job_cost}_count{${local.run}}[6h]))"
     } },
 
     { title = "Jobs by kind and end, in six hours", unit = "1", queries = {
-      "$${labels.metric.target} $${labels.metric.state}" = "sum by (target, state) (increase(${local.series.jobs_ended}{${local.run}}[6h]))"
+      "by target and state" = "sum by (target, state) (increase(${local.series.jobs_ended}{${local.run}}[6h]))"
     } },
     { title = "Attempts by what became of them, in an hour", unit = "1", queries = {
-      "$${labels.metric.target} $${labels.metric.outcome}" = "sum by (target, outcome) (increase(${local.series.attempts}{${local.run}}[1h]))"
+      "by target and outcome" = "sum by (target, outcome) (increase(${local.series.attempts}{${local.run}}[1h]))"
     } },
     { title = "Slowest of twenty attempts", unit = "ms", queries = {
-      "$${labels.metric.target}" = "histogram_quantile(0.95, sum by (target, le) (rate(${local.series.attempt_duration}_bucket{${local.run}}[1h])))"
+      "by target" = "histogram_quantile(0.95, sum by (target, le) (rate(${local.series.attempt_duration}_bucket{${local.run}}[1h])))"
     } },
 
     { title = "How long a step waited for a worker, 19 of 20", unit = "ms", queries = {
-      "$${labels.metric.target}" = "histogram_quantile(0.95, sum by (target, le) (rate(${local.series.queue_age}_bucket{${local.run}}[1h])))"
+      "by target" = "histogram_quantile(0.95, sum by (target, le) (rate(${local.series.queue_age}_bucket{${local.run}}[1h])))"
     } },
     { title = "Tasks in queues", unit = "1", queries = {
-      "$${labels.metric.queue_id}" = "max by (queue_id) (cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=~\"${local.queue_prefix}.+\"})"
-      "steps that wait"            = "sum(increase(${local.series.queue_steps}_sum{${local.run}}[30m])) / sum(increase(${local.series.queue_steps}_count{${local.run}}[30m]))"
-      "jobs that wait for people"  = "sum(increase(${local.series.jobs_waiting}_sum{${local.run}}[30m])) / sum(increase(${local.series.jobs_waiting}_count{${local.run}}[30m]))"
+      "by queue_id"               = "max by (queue_id) (cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=~\"${local.queue_prefix}.+\"})"
+      "steps that wait"           = "sum(increase(${local.series.queue_steps}_sum{${local.run}}[30m])) / sum(increase(${local.series.queue_steps}_count{${local.run}}[30m]))"
+      "jobs that wait for people" = "sum(increase(${local.series.jobs_waiting}_sum{${local.run}}[30m])) / sum(increase(${local.series.jobs_waiting}_count{${local.run}}[30m]))"
     } },
     { title = "From order to success, half of all jobs", unit = "s", queries = {
-      "$${labels.metric.target}"             = "histogram_quantile(0.5, sum by (target, le) (rate(${local.series.job_seconds}_bucket{${local.run}}[6h])))"
-      "$${labels.metric.target}, only waits" = "histogram_quantile(0.5, sum by (target, le) (rate(${local.series.job_waited}_bucket{${local.run}}[6h])))"
+      "by target"             = "histogram_quantile(0.5, sum by (target, le) (rate(${local.series.job_seconds}_bucket{${local.run}}[6h])))"
+      "by target, only waits" = "histogram_quantile(0.5, sum by (target, le) (rate(${local.series.job_waited}_bucket{${local.run}}[6h])))"
     } },
 
     { title = "Seconds of film made in a second", unit = "1", queries = {
@@ -92,8 +91,8 @@ locals {
       "a processor" = "sum(increase(${local.series.render_lesson_seconds}_sum{${local.run}}[6h])) / sum(increase(${local.series.render_cpu_seconds}_sum{${local.run}}[6h]))"
     } },
     { title = "Objects that were heard of, in an hour", unit = "1", queries = {
-      "$${labels.metric.outcome}" = "sum by (outcome) (increase(${local.series.objects}{${local.run}}[1h]))"
-      "19 of 20 within ms"        = "histogram_quantile(0.95, sum by (le) (rate(${local.series.object_lag}_bucket{${local.run}}[1h])))"
+      "by outcome"         = "sum by (outcome) (increase(${local.series.objects}{${local.run}}[1h]))"
+      "19 of 20 within ms" = "histogram_quantile(0.95, sum by (le) (rate(${local.series.object_lag}_bucket{${local.run}}[1h])))"
     } },
     { title = "Sweeps in an hour, and what they found", unit = "1", queries = {
       "went through"          = "sum(increase(${local.series.sweeps}{${local.run}}[1h]))"
@@ -105,7 +104,7 @@ locals {
     } },
 
     { title = "Waits for a connection, 19 of 20", unit = "ms", queries = {
-      "$${labels.metric.service_name}" = "histogram_quantile(0.95, sum by (service_name, le) (rate(${local.series.database_wait}_bucket{${local.run}}[15m])))"
+      "by service_name" = "histogram_quantile(0.95, sum by (service_name, le) (rate(${local.series.database_wait}_bucket{${local.run}}[15m])))"
     } },
     { title = "The database: processor and disk", unit = "1", queries = {
       processor = "max(cloudsql_googleapis_com:database_cpu_utilization{${local.database_id}})"
@@ -118,13 +117,13 @@ locals {
     } },
 
     { title = "Instances", unit = "1", queries = {
-      "$${labels.metric.service_name} $${labels.metric.state}" = "sum by (service_name, state) (run_googleapis_com:container_instance_count{${local.run},${local.every_service}})"
+      "by service_name and state" = "sum by (service_name, state) (run_googleapis_com:container_instance_count{${local.run},${local.every_service}})"
     } },
     { title = "Memory of the fullest instances", unit = "1", queries = {
-      "$${labels.metric.service_name}" = "histogram_quantile(0.99, sum by (service_name, le) (increase(run_googleapis_com:container_memory_utilizations_bucket{${local.run},${local.every_service}}[10m])))"
+      "by service_name" = "histogram_quantile(0.99, sum by (service_name, le) (increase(run_googleapis_com:container_memory_utilizations_bucket{${local.run},${local.every_service}}[10m])))"
     } },
     { title = "Lines of the log at ERROR, in an hour", unit = "1", queries = {
-      "$${labels.metric.service_name}" = "sum by (service_name) (increase(logging_googleapis_com:log_entry_count{${local.run},${local.every_service},severity=\"ERROR\"}[1h]))"
+      "by service_name" = "sum by (service_name) (increase(logging_googleapis_com:log_entry_count{${local.run},${local.every_service},severity=\"ERROR\"}[1h]))"
     } },
   ]
 }
