@@ -33,6 +33,7 @@ func TestAsCloudSQLServiceAccount(t *testing.T) {
 		t.Fatalf("as itself it may make roles: %v", err)
 	}
 	t.Setenv("DATABASE_URL", c.as(account)+"&role=cloudsqlsuperuser")
+	t.Setenv("DATABASE_CONNECTIONS", "2") // as terraform/pools.tf gives it
 	if text, err := c.run(true, vault); err != nil || !strings.Contains(text, "dreambridge") {
 		t.Fatal(text, err)
 	}
