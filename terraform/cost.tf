@@ -17,6 +17,9 @@ locals {
   writer_price = local.model_prices[contains(keys(local.model_prices), local.writer) ? local.writer : replace(local.writer, local.dated, "")]
   voice_price  = local.model_prices[contains(keys(local.model_prices), local.speaker) ? local.speaker : replace(local.speaker, local.dated, "")]
 
+  # Alerts are made with the functions that they watch: here they are counted as if all were there.
+  alert_conditions = sum([for page, alert in merge(local.burn_alerts, local.state_alerts) : contains(var.alerts_off, page) ? 0 : length(alert.queries)]) + length(var.uptime_checks)
+
   # The tutor's instances that never end: those that are kept warm, or the one that is asked
   # from outside whether it is there.
   kept = max(lookup(var.warm, "chat", 0), contains(var.uptime_checks, "chat") ? 1 : 0)
@@ -114,10 +117,10 @@ locals {
     build_minute    = local.assumed.releases * local.assumed.minutes_a_release
     log_gib         = 2048 * m.requests / local.gib # Cloud Run's line and ours
     metric_mib      = local.assumed.metric_series * local.month.hours * 60 * 80 / pow(1024, 2)
-    alert_condition = local.assumed.alert_conditions
-    alert_series    = local.assumed.alert_conditions * local.month.hours * 120 # twice a minute
+    alert_condition = local.alert_conditions
+    alert_series    = local.alert_conditions * local.month.hours * 60 # each looks once a minute, at one sum
     uptime_check    = local.checks
-    span            = local.assumed.spans_a_request * m.requests
+    span            = var.traces_ratio * local.assumed.spans_a_request * min(m.requests, m.day / 10 * 4) # of each instance one request in ten seconds is traced; about four are at work
   } }
 
   # Regions whose price list has a free limit for storage, too.
@@ -157,7 +160,7 @@ locals {
   columns = [for scale in local.assumed.scales : tostring(scale.courses)]
   cost_table = join("\n", concat(
     [
-      "| US dollars a month | ${join(" | ", [for scale in local.assumed.scales : "${scale.courses} courses"])} |",
+      "| US dollars a month | ${join(" | ", [for scale in local.assumed.scales : "${replace(tostring(scale.courses), "/([0-9])([0-9]{3})$/", "$1,$2")} courses"])} |",
       "|---|${join("|", [for scale in local.assumed.scales : "---:"])}|",
     ],
     [for title in local.titles : "| ${title} | ${join(" | ", [for courses in local.columns : local.rounded[courses][title]])} |"],

@@ -27,7 +27,6 @@ variable "cost_assumptions" {
     hours_a_day         = optional(number, 12)  # over which learners are spread
     requests_a_lesson   = optional(number, 30)  # of functions, for a lesson that is watched
     page_bytes          = optional(number, 150000)
-    alert_conditions    = optional(number, 15)
     metric_series       = optional(number, 30)
     spans_a_request     = optional(number, 4)
     secrets             = optional(number, 5) # versions that are active
@@ -54,7 +53,6 @@ variable "cost_assumptions" {
     condition = alltrue([for number in [
       var.cost_assumptions.learners, var.cost_assumptions.turns, var.cost_assumptions.again, var.cost_assumptions.answer_tokens,
       var.cost_assumptions.author_minutes, var.cost_assumptions.requests_a_lesson, var.cost_assumptions.page_bytes,
-      var.cost_assumptions.alert_conditions,
       var.cost_assumptions.metric_series, var.cost_assumptions.spans_a_request, var.cost_assumptions.secrets,
       var.cost_assumptions.image_gb, var.cost_assumptions.releases, var.cost_assumptions.minutes_a_release,
       var.cost_assumptions.turn_database_bytes,
