@@ -51,8 +51,7 @@ func untilDrain(parent context.Context) (context.Context, context.CancelFunc) {
 // The body has been read; it holds at most 1 MiB. What is delivered is not traced before
 // the handler has told whose trail it is, with Follow.
 func Delivery(callers Callers, handle func(r *http.Request, body []byte) error) http.Handler {
-	return Front{}.instrumented(healthz(Private(callers, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Pattern = "/" // wherever it is delivered to
+	served := healthz(Private(callers, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "deliveries are sent with POST", http.StatusMethodNotAllowed)
@@ -72,7 +71,11 @@ func Delivery(callers Callers, handle func(r *http.Request, body []byte) error) 
 			Failed(r.Context(), err) // answered 200, so the log says "not retried"
 			w.WriteHeader(http.StatusOK)
 		}
-	}))), false)
+	})))
+	return Front{}.instrumented(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Pattern = "/" // wherever it is delivered to
+		served.ServeHTTP(w, r)
+	}), false)
 }
 
 func readDelivery(w http.ResponseWriter, r *http.Request) ([]byte, error) {
