@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	api "cloud.google.com/go/secretmanager/apiv1"
@@ -21,8 +22,12 @@ import (
 // scheme begins the value of a setting that names a secret.
 const scheme = "sm://"
 
-// readTime is how long one secret may take, with the client's own retries.
-const readTime = 20 * time.Second
+// How long all secrets together may take, one try, and the pause before another.
+var (
+	readTime = 20 * time.Second
+	tryTime  = 6 * time.Second
+	pause    = 500 * time.Millisecond
+)
 
 var name = regexp.MustCompile(`^projects/[^/]+/secrets/[^/]+(/versions/[^/]+)?$`)
 
@@ -48,15 +53,15 @@ func Resolve(ctx context.Context, settings []*string, options ...option.ClientOp
 		return fmt.Errorf("make the client of Secret Manager: %w", err)
 	}
 	defer client.Close()
-	values := make([]string, len(named))
-	var wrong []error
+	client.CallOptions.AccessSecretVersion = nil // its own retries do not tell what was wrong; see access
+	values, wrong := make([]string, len(named)), make([]error, len(named))
+	var all sync.WaitGroup
 	for i, setting := range named {
-		if values[i], err = read(ctx, client, strings.TrimPrefix(*setting, scheme)); err != nil {
-			wrong = append(wrong, err)
-		}
+		all.Go(func() { values[i], wrong[i] = read(ctx, client, strings.TrimPrefix(*setting, scheme)) })
 	}
-	if len(wrong) > 0 {
-		return errors.Join(wrong...)
+	all.Wait()
+	if err := errors.Join(wrong...); err != nil {
+		return err
 	}
 	for i, setting := range named {
 		*setting = values[i]
@@ -71,9 +76,7 @@ func read(ctx context.Context, client *api.Client, secret string) (string, error
 	if !strings.Contains(secret, "/versions/") {
 		secret += "/versions/latest"
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	defer cancel()
-	answer, err := client.AccessSecretVersion(ctx, &secretmanagerpb.AccessSecretVersionRequest{Name: secret})
+	answer, err := access(ctx, client, secret)
 	switch status.Code(err) {
 	case codes.OK:
 	case codes.NotFound:
@@ -83,6 +86,9 @@ func read(ctx context.Context, client *api.Client, secret string) (string, error
 	case codes.FailedPrecondition:
 		return "", fmt.Errorf("the secret %s is disabled or destroyed", secret)
 	default:
+		if passes(err) {
+			return "", fmt.Errorf("the secret %s was not to be had within %s; nothing has been changed, start again later. The last try: %w", secret, readTime, err)
+		}
 		return "", fmt.Errorf("read the secret %s: %w", secret, err)
 	}
 	data := answer.GetPayload().GetData()
@@ -94,4 +100,34 @@ func read(ctx context.Context, client *api.Client, secret string) (string, error
 		return "", fmt.Errorf("the secret %s is empty", secret)
 	}
 	return value, nil
+}
+
+// access tries again what may pass: the service, or the metadata server that its token
+// comes from, is slow or down.
+func access(ctx context.Context, client *api.Client, secret string) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	for {
+		try, end := context.WithTimeout(ctx, tryTime)
+		answer, err := client.AccessSecretVersion(try, &secretmanagerpb.AccessSecretVersionRequest{Name: secret})
+		end()
+		if !passes(err) {
+			return answer, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// passes tells errors after which another try may succeed. Who has no token yet is told
+// to be nobody.
+func passes(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Unauthenticated:
+		return true
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -21,7 +20,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/google"
 	"golang.org/x/time/rate"
 )
 
@@ -84,11 +82,7 @@ func (s Settings) Collector(ctx context.Context, path string) (Collector, error)
 	}
 	c := Collector{Client: &http.Client{Transport: transport()}}
 	if base == "" {
-		who, err := google.DefaultTokenSource(ctx, googleScope)
-		if err != nil {
-			return Collector{}, fmt.Errorf("TELEMETRY_PROJECT: %w", err)
-		}
-		c.Client.Transport = &oauth2.Transport{Source: who, Base: c.Client.Transport}
+		c.Client.Transport = &oauth2.Transport{Source: &identity{ctx: context.WithoutCancel(ctx)}, Base: c.Client.Transport}
 		base = googleEndpoint
 	}
 	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -102,6 +102,15 @@ func (c *cloud) run(bootstrap bool, vault *emulator.Vault) (string, error) {
 	return text, err
 }
 
+// TestMain lets a test run this program as a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv("MIGRATE_AS_A_PROCESS") != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
 // A fresh database is ready after one run of who is no superuser.
 func TestFreshDatabase(t *testing.T) { // not parallel: its settings are the process's
 	c := newCloud(t)

@@ -24,6 +24,7 @@ type Vault struct {
 	mu       sync.Mutex
 	versions map[string]answer
 	failures int
+	silent   bool
 }
 
 type answer struct {
@@ -68,6 +69,19 @@ func (v *Vault) Fail(n int) {
 	v.failures = n
 }
 
+// FallSilent makes calls wait until their client gives up.
+func (v *Vault) FallSilent() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.silent = true
+}
+
+func (v *Vault) isSilent() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.silent
+}
+
 func (v *Vault) set(version string, a answer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -75,7 +89,11 @@ func (v *Vault) set(version string, a answer) {
 }
 
 // AccessSecretVersion implements the service.
-func (v *Vault) AccessSecretVersion(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+func (v *Vault) AccessSecretVersion(ctx context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	if v.isSilent() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.failures > 0 {
