@@ -22,7 +22,7 @@ resource "google_monitoring_alert_policy" "this" {
       display_name = length(each.value.queries) > 1 ? "${each.value.title}, ${conditions.key}" : each.value.title
       condition_prometheus_query_language {
         query                     = conditions.value
-        duration                  = each.value.for
+        duration                  = each.value.lasting
         evaluation_interval       = "60s"
         disable_metric_validation = true
       }
@@ -60,7 +60,7 @@ locals {
     severity  = "CRITICAL"
     functions = goal.functions
     queries   = local.burns[page]
-    for       = "0s" # the windows are patient enough
+    lasting   = "0s" # the windows are patient enough
   } }
 
   # The commands of a page work as they stand in this project.
@@ -82,14 +82,14 @@ locals {
       functions = ["sweep"]
       # Absence counts, too: of a sweep that is deployed and has never run there is no series.
       queries = { quiet = "(sum(increase(${local.series.sweeps}{${local.run}}[${local.quiet_minutes}m])) or vector(0)) < 0.5" }
-      for     = "${60 * local.quiet_minutes}s" # after the first release nothing has been swept, either
+      lasting = "${60 * local.quiet_minutes}s" # after the first release nothing has been swept, either
     }
     stuck-jobs = {
       title     = "jobs that nobody works on"
       severity  = "CRITICAL"
       functions = ["sweep"]
       queries   = { stuck = "sum(increase(${local.series.sweeps_stuck}{${local.run}}[${2 * local.quiet_minutes}m])) > 1.5" }
-      for       = "0s"
+      lasting   = "0s"
     }
     queue-late = {
       title     = "tasks wait in a queue"
@@ -99,21 +99,21 @@ locals {
         deep = "max(cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=~\"${local.queue_prefix}(generate|ingest|render)\"}) > 100"
         old  = "sum(increase(${local.series.queue_oldest}_sum{${local.run}}[30m])) / sum(increase(${local.series.queue_oldest}_count{${local.run}}[30m])) > 1800"
       }
-      for = "1800s"
+      lasting = "1800s"
     }
     events-lost = {
       title     = "objects whose event does not come"
       severity  = "WARNING"
       functions = ["finalize"]
       queries   = { unheard = "sum(increase(${local.series.sweeps_unheard}{${local.run}}[3h])) > 2.5" }
-      for       = "0s"
+      lasting   = "0s"
     }
     budget-used-up = {
       title     = "an organization has used up its budget"
       severity  = "WARNING"
       functions = ["sweep"]
       queries   = { used_up = "sum(increase(${local.series.sweeps_budget}{${local.run}}[${2 * local.quiet_minutes}m])) > 0.5" }
-      for       = "0s"
+      lasting   = "0s"
     }
     pool-waits = {
       title     = "requests wait for a connection"
@@ -124,7 +124,7 @@ locals {
         "sum(increase(${local.series.database_wait}_count{${local.run}}[15m])) > 20",
         "sum(increase(${local.series.database_wait}_sum{${local.run}}[15m])) / sum(increase(${local.series.database_wait}_count{${local.run}}[15m])) > 500",
       ]) }
-      for = "600s"
+      lasting = "600s"
     }
     database-disk = {
       title     = "the database's disk fills"
@@ -132,28 +132,28 @@ locals {
       functions = local.functions
       # It grows by itself, up to its limit.
       queries = { full = "max(cloudsql_googleapis_com:database_disk_bytes_used{${local.database_id}}) > ${floor(0.85 * var.database.disk_limit_gb * pow(1024, 3))}" }
-      for     = "900s"
+      lasting = "900s"
     }
     database-cpu = {
       title     = "the database's processor is busy"
       severity  = "WARNING"
       functions = local.functions
       queries   = { busy = "max(cloudsql_googleapis_com:database_cpu_utilization{${local.database_id}}) > 0.9" }
-      for       = "1800s"
+      lasting   = "1800s"
     }
     database-connections = {
       title     = "the database runs out of connections"
       severity  = "CRITICAL"
       functions = local.functions
       queries   = { many = "sum(cloudsql_googleapis_com:database_postgresql_num_backends{${local.database_id}}) > ${floor(0.9 * var.database.max_connections)}" }
-      for       = "300s"
+      lasting   = "300s"
     }
     memory-full = {
       title     = "an instance's memory fills"
       severity  = "WARNING"
       functions = local.functions
       queries   = { full = "histogram_quantile(0.99, sum by (le) (increase(run_googleapis_com:container_memory_utilizations_bucket{${local.run},service_name=~\"${var.name}-(${join("|", sort(local.functions))})\"}[10m]))) > 0.95" }
-      for       = "600s"
+      lasting   = "600s"
     }
   }
 }

@@ -67,7 +67,7 @@ locals {
   # could be told from an outage any more.
   burns = { for page, goal in local.goals : page => { for speed, w in goal.windows : speed => join(" and ", concat(
     [for window in [w.long, w.short] :
-    "(1 - (sum(increase(${goal.good}[${window}])) or vector(0)) / sum(increase(${goal.total}[${window}]))) > ${min(w.factor * (1 - goal.goal), 0.9)}"],
+    "(1 - (sum(increase(${goal.good}[${window}])) or vector(0)) / sum(increase(${goal.total}[${window}]))) > ${format("%.5f", min(w.factor * (1 - goal.goal), 0.9))}"],
     ["(sum(increase(${goal.total}[${w.long}])) - (sum(increase(${goal.good}[${w.long}])) or vector(0))) > ${w.failures - 0.5}"],
   )) } }
 }

@@ -117,8 +117,8 @@ run "by_default" {
   # Burns: 14.4 times what may fail, in both windows, and at least three.
   assert {
     condition = local.burns.errors.fast == join(" and ", [
-      "(1 - (sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\",response_code_class!=\"5xx\"}[1h])) or vector(0)) / sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\"}[1h]))) > ${14.4 * (1 - 0.995)}",
-      "(1 - (sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\",response_code_class!=\"5xx\"}[5m])) or vector(0)) / sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\"}[5m]))) > ${14.4 * (1 - 0.995)}",
+      "(1 - (sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\",response_code_class!=\"5xx\"}[1h])) or vector(0)) / sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\"}[1h]))) > 0.07200",
+      "(1 - (sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\",response_code_class!=\"5xx\"}[5m])) or vector(0)) / sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\"}[5m]))) > 0.07200",
       "(sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\"}[1h])) - (sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=~\"lectern-(auth|chat|courses|web)\",response_code_class!=\"5xx\"}[1h])) or vector(0))) > 2.5",
     ])
     error_message = local.burns.errors.fast
@@ -143,7 +143,7 @@ run "every_burn_can_happen" {
   }
 
   assert {
-    condition     = alltrue(flatten([for page, speeds in local.burns : [for speed, query in speeds : length(regexall("> (0[.][0-9]+) and", query)) == 2]]))
+    condition     = alltrue(flatten([for page, speeds in local.burns : [for speed, query in speeds : length(regexall("> 0[.][0-9]{5} and", query)) == 2]]))
     error_message = jsonencode(local.burns)
   }
 }
