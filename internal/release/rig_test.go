@@ -28,6 +28,7 @@ type world struct {
 	Builders int
 	Sources  map[string]string
 	Next     int
+	Secrets  map[string][]secret
 
 	BrokenMigration string
 	Broken, Dead    []string
@@ -39,6 +40,11 @@ type world struct {
 type version struct {
 	Generation      int
 	Content, Commit string
+}
+
+type secret struct {
+	Data     string
+	Disabled bool
 }
 
 type service struct {

@@ -65,6 +65,13 @@ func (c *call) gcloud() int {
 		for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 			c.printService(name)
 		}
+	case c.starts("secrets", "versions"):
+		return c.secret()
+	case c.starts("run", "services", "update"):
+		service := c.Services[c.args[3]]
+		newest := service.Revisions[len(service.Revisions)-1]
+		c.act("renew %s", c.args[3])
+		service.Revisions = append(service.Revisions, Revision{newest.Name + "-renewed", newest.Image})
 	case c.starts("run", "services", "update-traffic"):
 		return c.updateTraffic(c.args[3])
 	case c.starts("run", "revisions", "describe"):
@@ -78,6 +85,41 @@ func (c *call) gcloud() int {
 		}
 	default:
 		return c.fail("gcloud is not played so: %q", c.args)
+	}
+	return 0
+}
+
+func (c *call) secret() int {
+	name := c.flag("secret")
+	if name == "" {
+		name = c.args[3]
+	}
+	versions := c.Secrets[name]
+	switch {
+	case c.starts("secrets", "versions", "access", "latest") && len(versions) > 0:
+		fmt.Print(versions[len(versions)-1].Data)
+	case c.starts("secrets", "versions", "add") && c.flag("data-file") == "-":
+		data, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			return 1
+		}
+		c.act("secret %s", name)
+		c.Secrets[name] = append(versions, Secret{Data: string(data)})
+	case c.starts("secrets", "versions", "list"):
+		for i, version := range slices.Backward(versions) {
+			if !version.Disabled {
+				fmt.Println(i + 1)
+			}
+		}
+	case c.starts("secrets", "versions", "disable"):
+		number, err := strconv.Atoi(c.args[3])
+		if err != nil || number < 1 || number > len(versions) {
+			return c.fail("ERROR: (gcloud.secrets.versions.disable) NOT_FOUND: %s", c.args[3])
+		}
+		c.act("disable %s %d", name, number)
+		versions[number-1].Disabled = true
+	default:
+		return c.fail("secrets are not played so: %q", c.args)
 	}
 	return 0
 }

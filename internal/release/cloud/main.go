@@ -22,8 +22,9 @@ type World struct {
 	Job      string   // image of the job that migrates; empty: there is none
 	Runs     []string // images that have migrated
 	Builders int
-	Sources  map[string]string // what the image of each function is named now
-	Next     int               // of what is numbered
+	Sources  map[string]string   // what the image of each function is named now
+	Next     int                 // of what is numbered
+	Secrets  map[string][]Secret // by name, the newest version last
 
 	BrokenMigration string   // part of an image's name: it does not migrate
 	Broken          []string // parts of names: these do not pass the smoke test
@@ -40,6 +41,12 @@ type Version struct {
 	Generation int
 	Content    string
 	Commit     string
+}
+
+// Secret is a version of one.
+type Secret struct {
+	Data     string
+	Disabled bool
 }
 
 // Service of Cloud Run.
