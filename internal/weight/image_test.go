@@ -27,13 +27,12 @@ func TestPlainImage(t *testing.T) {
 		}
 		t.Skip("bubblewrap is missing")
 	}
-	dir := t.TempDir()
 	for name := range functions {
 		if name == "render" || name == "ingest" {
 			continue // their image has more beside them
 		}
 		t.Run(name, func(t *testing.T) {
-			binary := build(t, dir, name)
+			binary := build(t, name)
 			port := freePort(t)
 			env := append(slices.Clone(settings), fmt.Sprintf("PORT=%d", port), "GOOGLE_APPLICATION_CREDENTIALS=/etc/nobody.json")
 			cmd := contained(t, bubblewrap, binary, env)
@@ -69,7 +68,7 @@ func TestPlainImage(t *testing.T) {
 		})
 	}
 	t.Run("migrate", func(t *testing.T) {
-		said, err := contained(t, bubblewrap, build(t, dir, "migrate"), nil).CombinedOutput()
+		said, err := contained(t, bubblewrap, build(t, "migrate"), nil).CombinedOutput()
 		if err == nil || !strings.Contains(string(said), "DATABASE_URL") {
 			t.Errorf("without settings it says %q, %v", said, err)
 		}

@@ -3,6 +3,7 @@
 package weight
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,10 +47,9 @@ var functions = map[string]int{
 // BenchmarkColdStart reports the median time from exec to the first 200 of
 // /healthz, the idle resident memory, and the size of the stripped binary.
 func BenchmarkColdStart(b *testing.B) {
-	dir := b.TempDir()
 	for name := range functions {
 		b.Run(name, func(b *testing.B) {
-			binary := build(b, dir, name)
+			binary := build(b, name)
 			var starts []time.Duration
 			var resident float64
 			for b.Loop() {
@@ -74,10 +75,9 @@ func TestIdleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds every function")
 	}
-	dir := t.TempDir()
 	for name, limit := range functions {
 		t.Run(name, func(t *testing.T) {
-			binary := build(t, dir, name)
+			binary := build(t, name)
 			_, rss := start(t, binary)
 			for range 4 { // a busy machine has the collector come late: the least is what it needs
 				if rss > float64(limit) {
@@ -93,11 +93,31 @@ func TestIdleMemory(t *testing.T) {
 	}
 }
 
+// programs is where the functions' programs are, each made once for all tests.
+var programs struct {
+	folder string
+	once   sync.Map // func() error by name
+}
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "lectern-weight-")
+	if err != nil {
+		panic(err)
+	}
+	programs.folder = folder
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
+}
+
 // build makes a function as its image holds it: by the Dockerfile's own line.
-func build(tb testing.TB, dir, name string) string {
+func build(tb testing.TB, name string) string {
 	tb.Helper()
-	binary := filepath.Join(dir, name)
-	if err := recipe.Build(tb.Context(), "../..", name, binary); err != nil {
+	binary := filepath.Join(programs.folder, name)
+	once, _ := programs.once.LoadOrStore(name, sync.OnceValue(func() error {
+		return recipe.Build(context.Background(), "../..", name, binary)
+	}))
+	if err := once.(func() error)(); err != nil {
 		tb.Fatal(err)
 	}
 	return binary
