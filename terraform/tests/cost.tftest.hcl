@@ -7,9 +7,10 @@ variables {
   project = "lectern-test"
 }
 
-run "the_readme_has_the_table" {
+run "with_defaults" {
   command = plan
 
+  # The README has the table, and the sentences below it.
   assert {
     condition     = strcontains(file("../README.md"), output.cost.table)
     error_message = "README.md, What it costs, has another table than this:\n${output.cost.table}"
@@ -23,12 +24,8 @@ run "the_readme_has_the_table" {
     ] : strcontains(file("../README.md"), said)])
     error_message = "README.md, What it costs, has other figures for a course or an hour than: ${jsonencode(output.cost)}"
   }
-}
 
-# With nobody there, a database and who watches over it are all that is paid for.
-run "nothing_but_the_database" {
-  command = plan
-
+  # With nobody there, a database and who watches over it are all that is paid for.
   assert {
     condition     = local.charges["0"].sql_f1_micro > 7 && local.charges["0"].sql_f1_micro < 8
     error_message = "The smallest database costs 7.67: ${local.charges["0"].sql_f1_micro}."
@@ -38,12 +35,8 @@ run "nothing_but_the_database" {
     usd == 0 || startswith(item, "sql_") || startswith(item, "alert_") || item == "image_gb"])
     error_message = "Something is not within its free limit: ${jsonencode({ for item, usd in local.charges["0"] : item => usd if usd > 0 })}."
   }
-}
 
-# Both ways: what is used has a price, and what has a price is used.
-run "every_price_is_used" {
-  command = plan
-
+  # Both ways: what is used has a price, and what has a price is used.
   assert {
     condition     = alltrue([for q in values(local.quantities) : length(setsubtract(keys(local.prices), keys(q))) == 0])
     error_message = "Something in prices.json is no part of what a month costs."
@@ -60,12 +53,9 @@ run "every_price_is_used" {
     condition     = alltrue([for price in values(local.prices) : price.usd > 0 && price.free >= 0 && startswith(price.source, "https://") && can(formatdate("YYYY-MM-DD", "${price.read}T00:00:00Z"))])
     error_message = "A price has usd, free, a source and the day on which it was read."
   }
-}
 
-# What is free is free up to its limit, and paid for beyond it.
-run "free_limits" {
-  command = plan
-
+  # What is free is free up to its limit, and paid for beyond it. Cloud Storage gives nothing
+  # away but in three regions.
   assert {
     condition     = abs(local.charges["10000"].run_vcpu - (local.quantities["10000"].run_vcpu - 180000) * 0.000024) < 0.01
     error_message = "180,000 vCPU-seconds are free: ${local.charges["10000"].run_vcpu}."
@@ -74,54 +64,32 @@ run "free_limits" {
     condition     = local.quantities["100"].build_minute == 240 && local.charges["100"].build_minute == 0
     error_message = "2,500 minutes of builds are free."
   }
+  assert {
+    condition     = abs(local.charges["100"].storage - 0.02 * local.quantities["100"].storage) < 0.001
+    error_message = "Nothing is free in europe-west1."
+  }
 }
 
-# Cloud Storage gives nothing away but in three regions.
-run "storage_is_free_in_some_regions" {
+run "elsewhere_and_otherwise" {
   command = plan
   variables {
     region           = "us-central1"
-    cost_assumptions = { scales = [{ courses = 10 }] }
+    uptime_checks    = ["chat"]
+    cost_assumptions = { scales = [{ courses = 0, load_balancer = true }, { courses = 10 }, { courses = 100000 }] }
   }
 
   assert {
     condition     = local.quantities["10"].storage > 0 && local.charges["10"].storage == 0
     error_message = "5 GB are free in us-central1."
   }
-}
 
-run "storage_is_not_free_in_others" {
-  command = plan
-  variables {
-    cost_assumptions = { scales = [{ courses = 10 }] }
-  }
-
+  # The load balancer's fixed cost is why it is a switch.
   assert {
-    condition     = local.charges["10"].storage > 0
-    error_message = "Nothing is free in europe-west1."
-  }
-}
-
-# The load balancer's fixed cost is why it is a switch.
-run "a_load_balancer_costs" {
-  command = plan
-  variables {
-    cost_assumptions = { scales = [{ courses = 0, load_balancer = true }, { courses = 100 }] }
-  }
-
-  assert {
-    condition     = local.charges["0"].lb_hour > 18 && local.charges["0"].lb_hour < 19 && local.charges["100"].lb_hour == 0
+    condition     = local.charges["0"].lb_hour > 18 && local.charges["0"].lb_hour < 19 && local.charges["10"].lb_hour == 0
     error_message = "A load balancer costs 18 dollars a month, where there is one: ${jsonencode(local.charges)}"
   }
-}
 
-# Traffic is sold by the month's tiers.
-run "much_traffic_is_cheaper" {
-  command = plan
-  variables {
-    cost_assumptions = { scales = [{ courses = 10 }, { courses = 100000 }] }
-  }
-
+  # Traffic is sold by the month's tiers.
   assert {
     condition = (
       local.charges["100000"].egress == 1024 * 0.12 && abs(local.charges["100000"].egress_over_1 - 9216 * 0.11) < 0.01
@@ -130,15 +98,8 @@ run "much_traffic_is_cheaper" {
     )
     error_message = "1 TiB costs 0.12 a GiB, the next nine 0.11, more 0.08: ${jsonencode(local.charges["100000"])}"
   }
-}
 
-# Asked from outside whether it is there, the tutor is always there.
-run "a_check_keeps_the_tutor" {
-  command = plan
-  variables {
-    uptime_checks = ["chat"]
-  }
-
+  # Asked from outside whether it is there, the tutor is always there.
   assert {
     condition     = local.charges["0"].run_always_vcpu > 42
     error_message = "An uptime check of chat costs as much as an instance that never ends: ${local.charges["0"].run_always_vcpu}."
