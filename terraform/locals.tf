@@ -25,6 +25,7 @@ locals {
     database   = google_sql_database_instance.this.name
     live       = google_firestore_database.live.name
     bucket     = google_storage_bucket.media.name
+    restricted = var.domain_restricted
     queues     = { for target, queue in google_cloud_tasks_queue.this : target => queue.name }
   }
 }

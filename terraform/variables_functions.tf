@@ -1,3 +1,9 @@
+variable "domain_restricted" {
+  description = "Whether the organisation allows rights to its own people alone, as newer ones do (the constraint iam.allowedPolicyMemberDomains). Nobody can be given allUsers there: public functions are opened by turning Cloud Run's own check off instead. Private ones keep it."
+  type        = bool
+  default     = false
+}
+
 variable "log_level" {
   description = "The least that functions log."
   type        = string

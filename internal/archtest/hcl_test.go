@@ -24,6 +24,7 @@ import (
 // what Google Cloud would say is unknown, and what comes of it.
 type configuration struct {
 	t         *testing.T
+	folder    string
 	locals    map[string]hclsyntax.Expression
 	variables map[string]*hclsyntax.Block
 	resources map[string]*hclsyntax.Block // by type.name; data sources begin with "data."
@@ -36,7 +37,7 @@ func readTerraform(t *testing.T, folder string) *configuration {
 
 // readTerraformWith reads it with one text in place of another, which must be there.
 func readTerraformWith(t *testing.T, folder, from, to string) *configuration {
-	c := &configuration{t, map[string]hclsyntax.Expression{}, map[string]*hclsyntax.Block{}, map[string]*hclsyntax.Block{}, map[string]*hclsyntax.Block{}}
+	c := &configuration{t, folder, map[string]hclsyntax.Expression{}, map[string]*hclsyntax.Block{}, map[string]*hclsyntax.Block{}, map[string]*hclsyntax.Block{}}
 	files, err := filepath.Glob(folder + "/*.tf")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no Terraform in %s: %v", folder, err)
@@ -123,7 +124,7 @@ type evaluation struct {
 }
 
 func (e evaluation) value(expression hclsyntax.Expression) cty.Value {
-	roots := map[string]map[string]cty.Value{"path": {"module": cty.StringVal(".")}}
+	roots := map[string]map[string]cty.Value{}
 	for _, traversal := range expression.Variables() {
 		root := traversal.RootName()
 		if roots[root] == nil {
@@ -157,6 +158,8 @@ func (e evaluation) named(root, name string) cty.Value {
 		return e.known[name]
 	case "var":
 		return e.variable(name)
+	case "path":
+		return cty.StringVal(e.folder)
 	}
 	if block, is := e.resources[root+"."+name]; is && block.Body.Attributes["for_each"] != nil {
 		made := map[string]cty.Value{}
@@ -191,7 +194,7 @@ func (e evaluation) variable(name string) cty.Value {
 	if defaults != nil {
 		v = defaults.Apply(v)
 	}
-	v, err := convert.Convert(v, typ.WithoutOptionalAttributesDeep())
+	v, err := convert.Convert(v, typ)
 	if err != nil {
 		e.t.Fatalf("var.%s: %v", name, err)
 	}
@@ -213,6 +216,10 @@ func (c *configuration) hangs(kind, name string, seen map[string]bool) bool {
 	case "resource":
 		expressions = in(c.resources[name].Body)
 	}
+	return c.anyHangs(expressions, seen)
+}
+
+func (c *configuration) anyHangs(expressions []hclsyntax.Expression, seen map[string]bool) bool {
 	return slices.ContainsFunc(expressions, func(expression hclsyntax.Expression) bool {
 		return slices.ContainsFunc(expression.Variables(), func(traversal hcl.Traversal) bool {
 			step, is := hcl.TraverseAttr{}, false
@@ -259,6 +266,7 @@ func functionsOf(expression hclsyntax.Expression) map[string]operation.Function 
 		"lookup": stdlib.LookupFunc, "lower": stdlib.LowerFunc, "merge": stdlib.MergeFunc, "setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc,
 		"trimprefix": stdlib.TrimPrefixFunc, "trimsuffix": stdlib.TrimSuffixFunc, "values": stdlib.ValuesFunc,
 		"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": stdlib.JSONDecodeFunc,
+		"alltrue": allTrue, "floor": stdlib.FloorFunc, "regex": stdlib.RegexFunc, "formatdate": stdlib.FormatDateFunc, "file": fileText,
 		"try": tryfunc.TryFunc, "can": tryfunc.CanFunc,
 		"tostring": stdlib.MakeToFunc(cty.String), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
 		"coalesce": coalesce, "replace": replace,
@@ -293,6 +301,29 @@ var coalesce = operation.New(&operation.Spec{
 			}
 		}
 		return cty.DynamicVal, nil
+	},
+})
+
+// allTrue is Terraform's.
+var allTrue = operation.New(&operation.Spec{
+	Params: []operation.Parameter{{Name: "list", Type: cty.List(cty.Bool)}},
+	Type:   operation.StaticReturnType(cty.Bool),
+	Impl: func(v []cty.Value, _ cty.Type) (cty.Value, error) {
+		all := cty.True
+		for it := v[0].ElementIterator(); it.Next(); {
+			_, is := it.Element()
+			all = all.And(is)
+		}
+		return all, nil
+	},
+})
+
+var fileText = operation.New(&operation.Spec{
+	Params: []operation.Parameter{{Name: "path", Type: cty.String}},
+	Type:   operation.StaticReturnType(cty.String),
+	Impl: func(v []cty.Value, _ cty.Type) (cty.Value, error) {
+		text, err := os.ReadFile(v[0].AsString())
+		return cty.StringVal(string(text)), err
 	},
 })
 

@@ -43,19 +43,20 @@ var filled = map[string]cty.Value{
 // Functions are told by Terraform what they read, all of it, and nothing else.
 func TestTerraformTellsWhatFunctionsRead(t *testing.T) {
 	t.Parallel()
-	for _, wrong := range untold(t, readTerraform(t, root+"/terraform")) {
+	for _, wrong := range untold(readTerraform(t, root+"/terraform"), whatProgramsRead(t)) {
 		t.Error(wrong)
 	}
 }
 
-func untold(t *testing.T, c *configuration) []string {
+// untold says what Terraform and programs do not agree on.
+func untold(c *configuration, reads map[string]map[string]string) []string {
 	var wrong []string
 	unused := maps.Clone(left)
 	for name := range deployables {
 		told := c.told(filled, "module."+name+".environment", "module."+name+".secrets")
-		wrong = append(wrong, compare(name, readBy(t, name), told, c.told(nil, "module."+name+".environment", "module."+name+".secrets"), unused)...)
+		wrong = append(wrong, compare(name, reads[name], told, c.told(nil, "module."+name+".environment", "module."+name+".secrets"), unused)...)
 	}
-	wrong = append(wrong, compare("migrate", readBy(t, "migrate"), c.told(filled, "local.migrate_settings"), c.told(nil, "local.migrate_settings"), unused)...)
+	wrong = append(wrong, compare("migrate", reads["migrate"], c.told(filled, "local.migrate_settings"), c.told(nil, "local.migrate_settings"), unused)...)
 	for setting := range unused {
 		wrong = append(wrong, fmt.Sprintf("%s is said to be left to its default, but every program that reads it is told it", setting))
 	}
@@ -94,31 +95,37 @@ func present(v cty.Value) bool {
 // founding is what migrate reads when it is told whose the first organisation is.
 const founding = "migrations/cmd/migrate.Founding"
 
-// readBy gives the settings of a program, and what their tags say beside their names.
-func readBy(t *testing.T, program string) map[string]string {
-	types := programs[program]
-	if _, is := deployables[program]; is {
-		types = []string{"internal/edge.settings", "functions/" + program + ".Config"}
+// whatProgramsRead gives the settings of each program that is deployed, and what their tags
+// say beside their names.
+func whatProgramsRead(t *testing.T) map[string]map[string]string {
+	types := map[string][]string{"migrate": programs["migrate"]}
+	for name := range deployables {
+		types[name] = []string{"internal/edge.settings", "functions/" + name + ".Config"}
 	}
-	reads := map[string]string{}
-	for _, typ := range types {
-		s := settings{t: t, packages: map[string]map[string]structure{}, rows: map[setting][]string{}}
-		pkg, name, _ := strings.Cut(path.Base(typ), ".")
-		s.read(program, path.Dir(typ)+"/"+pkg, name)
-		for row := range s.rows {
-			if option := row.fallback; typ == founding && option == "required" {
-				reads[row.name] = "" // without an address nothing is founded
-			} else if reads[row.name] != "required" {
-				reads[row.name] = option
+	packages := map[string]map[string]structure{}
+	all := map[string]map[string]string{}
+	for program, types := range types {
+		all[program] = map[string]string{}
+		for _, typ := range types {
+			s := settings{t: t, packages: packages, rows: map[setting][]string{}}
+			pkg, name, _ := strings.Cut(path.Base(typ), ".")
+			s.read(program, path.Dir(typ)+"/"+pkg, name)
+			for row := range s.rows {
+				if option := row.fallback; typ == founding && option == "required" {
+					all[program][row.name] = "" // without an address nothing is founded
+				} else if all[program][row.name] != "required" {
+					all[program][row.name] = option
+				}
 			}
 		}
 	}
-	return reads
+	return all
 }
 
 // The test above fails when it should.
 func TestTerraformsFaultsAreFound(t *testing.T) {
 	t.Parallel()
+	reads := whatProgramsRead(t)
 	for name, test := range map[string]struct{ from, to, want string }{
 		"a setting is not told":     {"FIRST_TOKEN_DEADLINE = var.model.first_token_deadline, ", "", "chat reads FIRST_TOKEN_DEADLINE, which Terraform does not tell it"},
 		"a group is forgotten":      {"    local.settings.job_limits,\n", "", "courses reads RENDERS_PER_USER, which Terraform does not tell it"},
@@ -131,7 +138,7 @@ func TestTerraformsFaultsAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := readTerraformWith(t, root+"/terraform", test.from, test.to)
-			if wrong := untold(t, c); !slices.ContainsFunc(wrong, func(s string) bool { return strings.HasPrefix(s, test.want) }) {
+			if wrong := untold(c, reads); !slices.ContainsFunc(wrong, func(s string) bool { return strings.HasPrefix(s, test.want) }) {
 				t.Errorf("got %q", wrong)
 			}
 		})
@@ -176,14 +183,21 @@ func mentions(expression hclsyntax.Expression, name string) bool {
 func TestTerraformsResourcesHangOnTheName(t *testing.T) {
 	t.Parallel()
 	c := readTerraform(t, root+"/terraform")
+	inside := []string{"google_sql_database.lectern"} // of something that hangs on it
 	shared := []string{
 		"google_project_service.api",                   // stays when one goes
 		"google_firebaserules_ruleset.closed",          // its name is Google's
 		"google_monitoring_notification_channel.email", // so is this one's; it is who is told
 	}
-	for name := range c.resources {
+	for name, block := range c.resources {
 		if hangs := c.hangs("resource", name, map[string]bool{}); hangs == slices.Contains(shared, name) {
 			t.Errorf("%s hangs on var.name: %t", name, hangs)
+		}
+		for _, attribute := range []string{"name", "account_id", "secret_id", "repository_id"} {
+			said, is := block.Body.Attributes[attribute]
+			if is && !slices.Contains(inside, name) && !c.anyHangs([]hclsyntax.Expression{said.Expr}, map[string]bool{}) {
+				t.Errorf("%s.%s is the same in two Lecterns", name, attribute)
+			}
 		}
 	}
 	if len(c.resources) < 20 {

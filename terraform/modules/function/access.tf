@@ -1,6 +1,6 @@
 # Who may call it.
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
-  for_each = local.image == null ? {} : var.invokers
+  for_each = local.image == null || local.unchecked ? {} : var.invokers
 
   project  = var.deployment.project
   location = var.deployment.region

@@ -3,6 +3,8 @@ locals {
   image   = lookup(var.deployment.images, var.function, null)
   account = var.deployment.accounts[var.function]
   member  = "serviceAccount:${local.account}"
+  # Where everybody may call and nobody may say so in a policy, nobody is asked.
+  unchecked = var.deployment.restricted && lookup(var.invokers, "everyone", "") == "allUsers"
   # A revision is refused, or differs for ever, over what is set to nothing.
   environment = { for name, value in var.environment : name => value if value != "" }
 }
@@ -10,11 +12,12 @@ locals {
 resource "google_cloud_run_v2_service" "this" {
   count = local.image == null ? 0 : 1
 
-  name                = local.name
-  project             = var.deployment.project
-  location            = var.deployment.region
-  ingress             = var.ingress
-  deletion_protection = false # it holds nothing; what does is protected
+  name                 = local.name
+  project              = var.deployment.project
+  location             = var.deployment.region
+  ingress              = var.ingress
+  invoker_iam_disabled = local.unchecked
+  deletion_protection  = false # it holds nothing; what does is protected
 
   # The revision that goes and the one that comes share it, so that the database has room
   # for both. The template's holds for a candidate, which has no part of the traffic yet.

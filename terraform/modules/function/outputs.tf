@@ -36,6 +36,11 @@ output "invokers" {
   value       = sort([for i in google_cloud_run_v2_service_iam_member.invoker : i.member])
 }
 
+output "unchecked" {
+  description = "Whether Cloud Run lets everybody in without asking for a right."
+  value       = one(google_cloud_run_v2_service.this[*].invoker_iam_disabled)
+}
+
 output "rights" {
   description = "What it may do, as policies have it: the role, and what it is for."
   value = sort(concat(

@@ -4,7 +4,7 @@ variable "function" {
 }
 
 variable "deployment" {
-  description = "What every function is made with: project, region, the prefix of names, images and service accounts by function, the subnetwork that reaches the database, and the names of the database's instance, of Firestore's database, of the bucket and of the queues by target. A function without an image is not there yet."
+  description = "What every function is made with: project, region, the prefix of names, images and service accounts by function, the subnetwork that reaches the database, and the names of the database's instance, of Firestore's database, of the bucket and of the queues by target, and whether the organisation forbids rights for everybody. A function without an image is not there yet."
   type = object({
     project    = string
     region     = string
@@ -16,11 +16,12 @@ variable "deployment" {
     live       = string
     bucket     = string
     queues     = map(string)
+    restricted = bool
   })
 }
 
 variable "invokers" {
-  description = "Members that may call, such as serviceAccount:…, by any name; allUsers makes the function public, and then it checks by itself who asks."
+  description = "Members that may call, such as serviceAccount:…, by any name; everyone = allUsers makes the function public, and then it checks by itself who asks."
   type        = map(string)
 }
 
