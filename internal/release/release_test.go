@@ -172,6 +172,26 @@ func TestRollback(t *testing.T) {
 	r.world().stands(t, map[string]string{"chat": "v4", "web": "v2"})
 }
 
+// Only what has passed is moved to: not what somebody has applied since.
+func TestNewerRevisionIsNotServed(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "chat")
+	for _, script := range []string{"touched.sh", "images.sh", "migrate.sh", "apply.sh", "smoke.sh"} {
+		r.must(script)
+	}
+	r.change(func(w *world) {
+		chat := w.Services["lectern-chat"]
+		chat.Revisions = append(chat.Revisions, struct{ Name, Image string }{"lectern-chat-00003", "chat@sha256:other"})
+	})
+	if said := r.fails("traffic.sh"); !strings.Contains(said, "newer revision") {
+		t.Errorf("it says %s", said)
+	}
+	if got := r.world().serves("chat"); got != "v1" {
+		t.Errorf("chat serves %s", got)
+	}
+}
+
 // Somebody else who releases at the same time is not overwritten.
 func TestListOfImagesIsNotOverwritten(t *testing.T) {
 	t.Parallel()
@@ -219,6 +239,9 @@ func TestKilledAnywhere(t *testing.T) {
 						if moved := slices.Contains(acts[:at+1], "serve lectern-"+function+"-00002"); name == "later" && w.serves(function) != "v1" && !moved {
 							t.Errorf("%s serves %s", function, w.serves(function))
 						}
+					}
+					if strings.Contains(w.kept("released.json"), "v2") && (w.serves("chat") != "v2" || w.serves("web") != "v2") {
+						t.Error("it is noted as released, and does not serve yet")
 					}
 					r.change(func(w *world) { w.DieAt = 0 })
 					r.must("release.sh")
