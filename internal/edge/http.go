@@ -168,6 +168,7 @@ func (v *visit) log() {
 		slog.String("userAgent", v.agent),
 		slog.String("remoteIp", loggedAddress(ClientAddress(v.ctx))),
 	)}
+	attrs = append(attrs, v.q.delivery...)
 	if v.health {
 		level = slog.LevelDebug
 	}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -99,5 +100,29 @@ func TestLongFieldsAreCut(t *testing.T) {
 	r.Header.Set("User-Agent", strings.Repeat("é", 20_000))
 	if line := logged(t, HTTP(ok, Options{}), r); len(line) > 8000 || !json.Valid([]byte(line)) {
 		t.Errorf("%d bytes", len(line))
+	}
+}
+
+// All that follows from one click has one request id: its deliveries are told apart by
+// what the platform calls them. Of a stranger nothing is believed.
+func TestTheLogTellsDeliveriesApart(t *testing.T) {
+	task := httptest.NewRequest("POST", "/", nil)
+	task.Header.Set("X-Request-Id", "click-0001")
+	task.Header.Set("X-Cloudtasks-Taskname", "ab12-job_1-1")
+	task.Header.Set("X-Cloudtasks-Taskretrycount", "3")
+	line := logged(t, Task(anyone, func(context.Context, []byte) error { return nil }), task)
+	for _, want := range []string{`"request_id":"click-0001"`, `"task":"ab12-job_1-1"`, `"task_retry":"3"`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%s is not in %s", want, line)
+		}
+	}
+	event := httptest.NewRequest("POST", "/", nil)
+	event.Header.Set("Ce-Id", "9876543210")
+	if line := logged(t, Delivery(anyone, func(*http.Request, []byte) error { return nil }), event); !strings.Contains(line, `"event":"9876543210"`) {
+		t.Error(line)
+	}
+	stranger := CallersFunc(func(*http.Request) error { return fault.New(fault.Denied, "Not you.") })
+	if line := logged(t, Task(stranger, nil), task); strings.Contains(line, "ab12") {
+		t.Errorf("a stranger is believed: %s", line)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
@@ -29,6 +30,8 @@ type request struct {
 	own     trace.Span // nil until it is begun
 	began   time.Time
 	private bool // the platform waits for the answer, and no person
+
+	delivery []slog.Attr // which one it is, of a queue or of events
 }
 
 // Trail implements trail.Carrier.

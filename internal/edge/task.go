@@ -57,6 +57,7 @@ func Delivery(callers Callers, handle func(r *http.Request, body []byte) error) 
 			http.Error(w, "deliveries are sent with POST", http.StatusMethodNotAllowed)
 			return
 		}
+		noteDelivery(r)
 		body, err := readDelivery(w, r)
 		if err == nil {
 			LongLived(w)

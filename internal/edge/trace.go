@@ -123,6 +123,9 @@ func (q *request) describe(method, route string, status int) {
 		q.own.SetName(method + " " + route)
 		q.own.SetAttributes(attribute.String("http.route", route))
 	}
+	for _, part := range q.delivery {
+		q.own.SetAttributes(attribute.String("lectern."+part.Key, part.Value.String()))
+	}
 	q.own.SetAttributes(attribute.String("http.request.method", method), attribute.Int("http.response.status_code", status), attribute.String("lectern.request_id", q.id))
 	failed := status >= 500
 	if q.err != nil {

@@ -65,12 +65,16 @@ func TestARequestIsTraced(t *testing.T) {
 		{"DELETE", "/lessons/secret", "DELETE /lessons/{lesson}", "not found", 404, false},
 		{"GET", "/panic", "GET /panic", "internal", 500, true},
 		{"GET", "/secret", "GET", "", 404, false},
+		{"POST", "/lessons/large", "POST", "too large", 413, false},
 		{"SECRET", "/secret", "HTTP", "", 404, false},
 	} {
 		r := httptest.NewRequest(c.method, "/courses"+c.path, strings.NewReader("secret"))
 		r.Header.Set("Traceparent", "00-"+traceID+"-"+spanID+"-01")
 		r.Header.Set("X-Request-Id", "request-0001")
 		r.Header.Set("User-Agent", "secret")
+		if strings.HasSuffix(c.path, "large") {
+			r.ContentLength = 2 << 20 // refused before its route is known
+		}
 		before := len(seen.Ended())
 		h.ServeHTTP(httptest.NewRecorder(), r)
 		ended := seen.Ended()[before:]
