@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -355,5 +356,26 @@ func needs(t *testing.T, programs ...string) {
 			}
 			t.Skipf("%s is not installed", name)
 		}
+	}
+}
+
+// With a collector in its environment the laptop's house sends spans there, while it runs
+// and when it ends.
+func TestTheHouseSendsSpansWhereItIsTold(t *testing.T) {
+	got := make(chan int, 1000)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil && r.URL.Path == "/v1/traces" && bytes.Contains(body, []byte("GET /v1/courses")) {
+			got <- len(body)
+		}
+	}))
+	t.Cleanup(collector.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	w := &watched{T: t, house: open(t, house.Options{Sweep: time.Hour})}
+	w.token = token(t, w.house)
+	w.ask("", "GET", "/v1/courses", nil, nil)
+	select {
+	case <-got:
+	case <-time.After(20 * time.Second):
+		t.Error("the collector has heard nothing")
 	}
 }
