@@ -15,6 +15,7 @@ resource "google_storage_bucket_object" "variables" {
     cost_assumptions          = var.cost_assumptions
     database                  = var.database
     deleted_days              = var.deleted_days
+    domain_restricted         = var.domain_restricted
     dreambridge               = var.dreambridge
     instances                 = var.instances
     job_limits                = var.job_limits
