@@ -14,8 +14,10 @@ import (
 	"lectern.dev/lectern/internal/edge"
 )
 
-// What is logged under a Log's context goes there, everything else to stderr.
-func init() { slog.SetDefault(slog.New(Handler(slog.NewTextHandler(os.Stderr, nil)))) }
+// What is logged under a Log's context goes there, of everything else what is wrong to stderr.
+func init() {
+	slog.SetDefault(slog.New(Handler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+}
 
 // Line is what Cloud Logging has of a line.
 type Line map[string]any
