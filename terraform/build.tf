@@ -47,6 +47,20 @@ locals {
   )
 }
 
+# Terraform looks at the network's connection with Cloud SQL, which no smaller role shows.
+resource "google_project_iam_custom_role" "connection_reader" {
+  role_id     = "${replace(var.name, "-", "_")}_connection_reader"
+  title       = "Reads connections of networks with services (${var.name})"
+  permissions = ["servicenetworking.services.get"]
+  depends_on  = [google_project_service.api]
+}
+
+resource "google_project_iam_member" "build_reads_connection" {
+  project = var.project
+  role    = google_project_iam_custom_role.connection_reader.name
+  member  = google_service_account.build.member
+}
+
 resource "google_project_iam_member" "build" {
   for_each = local.pipeline_roles
 
@@ -138,7 +152,7 @@ resource "google_cloudbuild_trigger" "push" {
 
   # A build that starts at once has all that it needs.
   depends_on = [
-    google_project_iam_member.build, google_service_account_iam_member.build_acts_as,
+    google_project_iam_member.build, google_project_iam_member.build_reads_connection, google_service_account_iam_member.build_acts_as,
     google_artifact_registry_repository_iam_member.build, google_storage_bucket_iam_member.build_state,
     google_storage_bucket_iam_member.build_lists, google_secret_manager_secret_iam_member.build_probes,
   ]

@@ -24,8 +24,8 @@ resource "google_compute_global_address" "services" {
   prefix_length = 20
 }
 
-# Its peering cannot be removed for days after a database that used it was deleted, and the
-# network not while there is one: docs/operations.md says how the two go at the end.
+# Cloud SQL holds it for days after the last database went, so that Terraform can only let go
+# of it; the network does not go while there is a peering: docs/operations.md, "Destroy".
 resource "google_service_networking_connection" "services" {
   network                 = google_compute_network.this.id
   service                 = "servicenetworking.googleapis.com"
