@@ -28,6 +28,9 @@ say() { echo "→ $*"; }
 die() { echo "✗ $*" >&2; exit 1; }
 
 public() { [[ " auth courses chat web " == *" $1 "* ]]; }
+# reached tells whether Cloud Run's address of a function leads to it from here: behind a
+# load balancer web's does not (terraform/cdn.tf), and web has passed when it has started.
+reached() { public "$1" && ! { [ "$1" = web ] && grep -q '"load_balancer": *true' <<<"$(recall variables.json)"; }; }
 
 # recall prints an object that is kept, or nothing where there is none.
 recall() { # name[#version]

@@ -78,14 +78,14 @@ for function in "${functions[@]}"; do
   ready=$(started "$candidate")
   [[ "$ready" == True* ]] || die "$candidate does not start: $ready"
   say "$candidate has started"
-  if public "$function"; then
+  if reached "$function"; then
     gcloud run services update-traffic "$NAME-$function" --update-tags="candidate=$candidate"
   fi
 done
 [ ${#candidates[@]} -gt 0 ] || { say "Nothing is new."; exit; }
 look
 for function in "${candidates[@]}"; do
-  if public "$function"; then
+  if reached "$function"; then
     try "$function" "$(tagged "$function")"
   fi
   newest "$function" >.release/passed/"$function"

@@ -139,6 +139,35 @@ func TestFailedSmokeLeavesWhatServed(t *testing.T) {
 	}
 }
 
+// Behind a load balancer nobody reaches web by Cloud Run's address, a smoke test included.
+func TestWebBehindLoadBalancer(t *testing.T) {
+	t.Parallel()
+	for balanced, web := range map[string]string{"true": "v2", "false": "v1"} {
+		t.Run(balanced, func(t *testing.T) {
+			t.Parallel()
+			r := released(t)
+			r.commit("v2", "chat", "web")
+			r.change(func(w *world) {
+				w.Objects[bucket+"variables.json"][0].Content = `{"load_balancer":` + balanced + `}`
+				w.Broken = []string{"web@sha256:v2"}
+			})
+			if _, err := r.run("release.sh"); (err == nil) != (balanced == "true") {
+				t.Error(err)
+			}
+			w := r.world()
+			if got := w.serves("web"); got != web {
+				t.Errorf("web serves %s", got)
+			}
+			if got := slices.Contains(w.acts("tag"), "tag lectern-web-00002"); got != (balanced == "false") {
+				t.Errorf("tried is %q", w.acts("tag"))
+			}
+			if !slices.Contains(w.acts("tag"), "tag lectern-chat-00002") {
+				t.Errorf("chat is not tried: %q", w.acts("tag"))
+			}
+		})
+	}
+}
+
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	r := released(t)
