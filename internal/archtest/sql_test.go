@@ -14,7 +14,9 @@ import (
 var mayBuild = map[string]string{
 	"internal/postgres/cluster.EnsureDatabase": "a database's name is no parameter; it is quoted",
 	"internal/postgres/pgtest.URL":             "a database's name is no parameter; it is a number of ours",
+	"internal/postgres/pgtest.Empty":           "the same",
 	"migrations.admit":                         "a grant takes no parameters; the user's name is quoted",
+	"migrations.Verify":                        "each is a constant of the table wrongs",
 }
 
 // mayKeep are the functions that name a field as a method of the database is named.
@@ -25,6 +27,9 @@ var mayKeep = map[string]string{
 // acrossOrganizations are the functions whose statements on tenants' tables name no
 // organization. Under somebody's ctx they see nothing but theirs.
 var acrossOrganizations = map[string]string{
+	"migrations.Verify": "the operator looks whether a database that was restored is sound; nothing is told but numbers and ids",
+	"migrations.served": "the operator's migration: whether there is any organization",
+
 	"functions/sweep.forget":     "sweep: answers that are out of date, of everybody",
 	"internal/account.Expire":    "sweep: what is out of date, of everybody",
 	"internal/budget.UsedUp":     "sweep: how many organizations, and not which",

@@ -22,7 +22,9 @@ func TestAllocationsOfEveryPath(t *testing.T) { // not parallel: all of the proc
 	task := Task(anyone, func(context.Context, []byte) error { return nil })
 	get := healthz(http.NotFoundHandler())
 	within(t, "a request that nothing is done for", 12, func() { get.ServeHTTP(discarded, httptest.NewRequest("GET", "/nothing", nil)) })
-	within(t, "a task that does nothing", 70, func() { task.ServeHTTP(discarded, httptest.NewRequest("POST", "/", strings.NewReader(`{"job":"job_1"}`))) })
+	within(t, "a task that does nothing", 70, func() {
+		task.ServeHTTP(discarded, httptest.NewRequest("POST", "/", strings.NewReader(`{"job":"job_1"}`)))
+	})
 	Stream(&deadlines{discard: discarded}, httptest.NewRequest("GET", "/", nil), func(_ context.Context, send func(Message) error) error {
 		word := Message{ID: "msg_06fz3qk8v0g1m2n4p5r6s7t8.17", Event: "delta", Data: json.RawMessage(`{"text":"some words of an answer"}`)}
 		within(t, "a word of a stream", 0, func() { _ = send(word) })

@@ -3,6 +3,7 @@
 //
 //	migrate              the schema, and who may work with it
 //	migrate -bootstrap   that, and the organisations that a Lectern begins with
+//	migrate -verify      nothing of that: whether a database that was restored is sound
 //	migrate -calibrate   nothing of that: what hashing a password costs on this machine
 package main
 
@@ -31,12 +32,16 @@ func main() {
 	flags := flag.NewFlagSet("migrate", flag.ExitOnError)
 	bootstrap := flags.Bool("bootstrap", false, "make the operator's and the client's organisation from ROOT_EMAIL, ROOT_PASSWORD, DREAMBRIDGE_EMAIL and DREAMBRIDGE_SECRET")
 	calibrate := flags.Bool("calibrate", false, "only measure what hashing a password costs on this machine")
+	verify := flags.Bool("verify", false, "only look whether the database, such as one that was restored, is sound")
 	_ = flags.Parse(os.Args[1:]) // exits by itself
 	if flags.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "migrate: %q is not understood\n", flags.Arg(0))
 		os.Exit(2)
 	}
 	run := func() error { return migrate(ctx, os.Stdout, *bootstrap) }
+	if *verify {
+		run = func() error { return look(ctx, os.Stdout) }
+	}
 	if *calibrate {
 		run = func() error { return measure(ctx, os.Stdout) }
 	}
@@ -99,6 +104,27 @@ func found(ctx context.Context, out io.Writer, db postgres.Beginner, f Founding)
 		fmt.Fprintln(out, "Nothing was to do: all that -bootstrap makes is there.")
 	}
 	return nil
+}
+
+// look tells what a database holds; what is wrong with it is the error.
+func look(ctx context.Context, out io.Writer) error {
+	var c Config
+	if err := edge.Load(ctx, &c); err != nil {
+		return err
+	}
+	pool, err := c.Database.Open(ctx, postgres.Options{StatementTimeout: time.Hour, Role: postgres.Owner})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	found, err := migrations.Verify(ctx, pool)
+	if found.Counts != "" {
+		fmt.Fprintf(out, "The schema is at %04d. There are %s; the newest of it is of %s. %d jobs are open.\n", found.Version, found.Counts, found.Newest, found.OpenJobs)
+	}
+	if err == nil {
+		fmt.Fprintln(out, "The database is sound.")
+	}
+	return err
 }
 
 // measure shows which cost account.Today could have on a machine like this one.
