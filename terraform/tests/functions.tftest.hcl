@@ -195,10 +195,11 @@ run "before_the_first_release" {
   }
 }
 
-run "every_switch" {
+run "every_switch_of_another" {
   command = plan
 
   variables {
+    name       = "rehearsal"
     public_url = "https://learn.example.org"
 
     domain_restricted = true
@@ -226,15 +227,15 @@ run "every_switch" {
   assert {
     condition = (module.auth.environment.PUBLIC_URL == "https://learn.example.org"
       && module.auth.environment.VERIFY_EMAIL == "true" && module.auth.environment.SMTP_HOST == "smtp.example.org" && module.auth.environment.SMTP_PORT == "465"
-      && module.auth.environment.MAIL_FROM == "Lectern <lectern@example.org>" && module.auth.secrets.SMTP_PASSWORD == "lectern-smtp-password"
-    && module.sweep.environment.SMTP_USER == "lectern" && module.sweep.secrets.SMTP_PASSWORD == "lectern-smtp-password")
+      && module.auth.environment.MAIL_FROM == "Lectern <lectern@example.org>" && module.auth.secrets.SMTP_PASSWORD == "rehearsal-smtp-password"
+    && module.sweep.environment.SMTP_USER == "lectern" && module.sweep.secrets.SMTP_PASSWORD == "rehearsal-smtp-password")
     error_message = "With a mail server accounts wait for their letter, and owners are written to."
   }
   assert {
     condition = (module.chat.environment.OPENAI_MODEL == "gpt-4o-2024-08-06" && module.generate.environment.BACKUP_BASE_URL == "https://models.example.org/v1"
       && module.chat.environment.FIRST_TOKEN_DEADLINE == "1500ms" && module.render.environment.OPENAI_SPEECH_MODEL == "gpt-4o-mini-tts"
-      && module.chat.secrets.OPENAI_API_KEY == "lectern-openai-api-key" && module.chat.secrets.BACKUP_API_KEY == "lectern-backup-api-key"
-      && module.generate.secrets.BACKUP_API_KEY == "lectern-backup-api-key" && module.render.secrets.OPENAI_API_KEY == "lectern-openai-api-key"
+      && module.chat.secrets.OPENAI_API_KEY == "rehearsal-openai-api-key" && module.chat.secrets.BACKUP_API_KEY == "rehearsal-backup-api-key"
+      && module.generate.secrets.BACKUP_API_KEY == "rehearsal-backup-api-key" && module.render.secrets.OPENAI_API_KEY == "rehearsal-openai-api-key"
     && !contains(keys(module.render.secrets), "BACKUP_API_KEY"))
     error_message = "Models are told to who asks them, and keys to who needs them."
   }
@@ -254,14 +255,6 @@ run "every_switch" {
     condition = (module.render.limits.max_instances == 3 && google_cloud_tasks_queue.this["render"].rate_limits[0].max_concurrent_dispatches == 3
     && module.courses.limits.max_instances == 1 && google_cloud_scheduler_job.sweep[0].schedule == "*/2 * * * *")
     error_message = "More instances of render take more of its queue at once; and sweep comes as often as it is said."
-  }
-}
-
-run "another_in_the_project" {
-  command = plan
-
-  variables {
-    name = "rehearsal"
   }
 
   assert {
