@@ -36,7 +36,7 @@ try() { # function, url
     web)
       ask 200 text/html /sign-in '<form' || return
       ask 200 application/ /openapi.json '"/v1/courses"' || return ;; # through auth, chat and courses
-    auth) ask 401 application/problem+json /v1/me '"status":401' || return ;;
+    auth) ask 401 application/problem+json /v1/auth/me '"status":401' || return ;;
     chat) ask 401 application/problem+json /v1/chat/sessions '"status":401' || return ;;
     courses) ask 401 application/problem+json /v1/courses '"status":401' || return ;;
   esac

@@ -180,6 +180,9 @@ func TestRollback(t *testing.T) {
 	r.change(func(w *world) { w.Broken = []string{"@sha256:v3"} })
 	r.fails("release.sh")
 	r.change(func(w *world) { w.Acts = nil })
+	if said := r.must("rollback.sh", "--list"); strings.Count(said, "\n") != 2 {
+		t.Errorf("the releases are %q", said)
+	}
 	r.must("rollback.sh")
 	w := r.world()
 	for _, function := range functions {

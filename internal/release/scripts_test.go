@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func TestSmoke(t *testing.T) {
 			"/health": {200, "text/plain", "ok"}, "/sign-in": {200, "text/html; charset=utf-8", `<form method="post">`},
 			"/openapi.json": {200, "application/openapi+json", `{"paths":{"/v1/courses":{}}}`},
 		},
-		"auth":    {"/health": {200, "", ""}, "/v1/me": {401, "application/problem+json", `{"status":401}`}, "/openapi.json": {200, "application/openapi+json", `{"openapi":"3.1.0"}`}},
+		"auth":    {"/health": {200, "", ""}, "/v1/auth/me": {401, "application/problem+json", `{"status":401}`}, "/openapi.json": {200, "application/openapi+json", `{"openapi":"3.1.0"}`}},
 		"courses": {"/health": {200, "", ""}, "/v1/courses": {401, "application/problem+json", `{"status":401}`}, "/openapi.json": {200, "application/openapi+json", `{"openapi":"3.1.0"}`}},
 		"chat":    {"/health": {200, "", ""}, "/v1/chat/sessions": {401, "application/problem+json", `{"status":401}`}, "/openapi.json": {200, "application/openapi+json", `{"openapi":"3.1.0"}`}},
 	}
@@ -124,5 +125,31 @@ func TestSmoke(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What nobody may read without a name is asked where it is.
+func TestSmokeAsksWhatIsThere(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile(filepath.Join(root, "scripts/smoke.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := regexp.MustCompile(`(?m)^ +([a-z]+)\) ask 401 application/problem\+json (/v1/\S+) `).FindAllStringSubmatch(string(script), -1)
+	if len(asked) != 3 {
+		t.Fatalf("it asks %q", asked)
+	}
+	for _, ask := range asked {
+		function, operation := ask[1], regexp.MustCompile(`http\.MethodGet, "[a-z-]+", "`+ask[2]+`"`)
+		sources, err := filepath.Glob(filepath.Join(root, "functions", function, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(sources, func(name string) bool {
+			content, err := os.ReadFile(name)
+			return err == nil && !strings.HasSuffix(name, "_test.go") && operation.Match(content)
+		}) {
+			t.Errorf("%s has no %s", function, ask[2])
+		}
 	}
 }

@@ -26,7 +26,10 @@ func (c *call) gcloud() int {
 			fmt.Printf("%s#%d\n", c.args[3], version.Generation)
 		}
 	case c.starts("storage", "objects", "describe"):
-		versions := c.Objects[c.args[3]]
+		url, generation, _ := strings.Cut(c.args[3], "#")
+		versions := slices.DeleteFunc(slices.Clone(c.Objects[url]), func(v Version) bool {
+			return generation != "" && strconv.Itoa(v.Generation) != generation
+		})
 		if len(versions) == 0 {
 			return c.fail("ERROR: (gcloud.storage.objects.describe) gs://… not found: 404.")
 		}
