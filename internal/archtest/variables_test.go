@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"lectern.dev/lectern/internal/budget"
 )
 
 // wrongs are values that Terraform refuses before it changes anything, and what it says.
@@ -93,6 +95,27 @@ func TestTerraformRefusesWrongVariables(t *testing.T) {
 		if broken := c.broken(given); len(broken) > 0 {
 			t.Errorf("%v: %v", given, broken)
 		}
+	}
+}
+
+// What Terraform makes of prices is what functions read.
+func TestTerraformsPricesAreUnderstood(t *testing.T) {
+	t.Parallel()
+	c := readTerraform(t, root+"/terraform")
+	e := evaluation{c, map[string]cty.Value{"budget": object(fields{"prices": fields{
+		"small": fields{"kind": "tokens", "input": 0.1, "output": 0.2, "source": "https://models.example.org", "read": "2026-11-22"},
+		"voice": fields{"kind": "speech", "input": 15, "source": "https://models.example.org", "read": "2026-11-22"},
+	}})}, map[string]cty.Value{}}
+	setting := e.value(c.locals["settings"]).GetAttr("budget").GetAttr("PRICES").AsString()
+	prices, err := budget.LoadPrices(setting)
+	if err != nil {
+		t.Fatalf("%v: %s", err, setting)
+	}
+	if got := prices["small"]; got.Input != 0.1 || got.Output != 0.2 || got.Kind != budget.Tokens {
+		t.Errorf("got %+v", got)
+	}
+	if got := prices["voice"]; got.Input != 15 || got.Kind != budget.Speech {
+		t.Errorf("got %+v", got)
 	}
 }
 
