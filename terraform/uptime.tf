@@ -41,24 +41,21 @@ resource "google_monitoring_alert_policy" "down" {
   severity              = "CRITICAL"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.name]
 
-  dynamic "conditions" {
-    for_each = google_monitoring_uptime_check_config.this
-    content {
-      display_name = "${var.name}-${conditions.key} does not answer"
-      condition_threshold {
-        filter          = "metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\" AND resource.type=\"uptime_url\" AND metric.labels.check_id=\"${conditions.value.uptime_check_id}\""
-        comparison      = "COMPARISON_GT"
-        threshold_value = 1
-        duration        = "300s"
-        aggregations {
-          alignment_period     = "1200s"
-          per_series_aligner   = "ALIGN_NEXT_OLDER"
-          cross_series_reducer = "REDUCE_COUNT_FALSE"
-          group_by_fields      = ["resource.label.project_id", "resource.label.host"]
-        }
-        trigger {
-          count = 1
-        }
+  conditions {
+    display_name = "a public function does not answer"
+    condition_threshold {
+      filter          = "metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\" AND resource.type=\"uptime_url\" AND metric.labels.check_id=one_of(${join(",", [for check in google_monitoring_uptime_check_config.this : "\"${check.uptime_check_id}\""])})"
+      comparison      = "COMPARISON_GT"
+      threshold_value = 1
+      duration        = "300s"
+      aggregations {
+        alignment_period     = "1200s"
+        per_series_aligner   = "ALIGN_NEXT_OLDER"
+        cross_series_reducer = "REDUCE_COUNT_FALSE"
+        group_by_fields      = ["resource.label.host"] # each function by itself
+      }
+      trigger {
+        count = 1
       }
     }
   }
