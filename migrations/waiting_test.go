@@ -55,7 +55,9 @@ func hold(t *testing.T, db *pgxpool.Pool, table string) (letGo func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() { _ = tx.Rollback(context.Background()) }
+	letGo = func() { _ = tx.Rollback(context.Background()) }
+	t.Cleanup(letGo)
+	return letGo
 }
 
 // A migration that waits behind somebody's long query has everybody else wait behind
@@ -125,6 +127,7 @@ func TestInterruptedIndex(t *testing.T) {
 	if _, err := writer.Exec(t.Context(), `UPDATE birds SET wings = 2`); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = writer.Rollback(context.Background()) })
 	ctx, kill := context.WithCancel(context.WithoutCancel(t.Context()))
 	defer kill()
 	done := make(chan error, 1)
