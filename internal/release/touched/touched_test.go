@@ -130,10 +130,11 @@ func TestModulesCount(t *testing.T) {
 		}
 		return i.name()
 	}
-	if name(p("v1.0.0", "h1:a")) != name(p("v1.0.0", "h1:a")) {
+	one := name(p("v1.0.0", "h1:a"))
+	if same := name(p("v1.0.0", "h1:a")); same != one {
 		t.Error("the same module has two names")
 	}
-	if name(p("v1.0.0", "h1:a")) == name(p("v1.0.1", "h1:b")) {
+	if other := name(p("v1.0.1", "h1:b")); other == one {
 		t.Error("another version does not count")
 	}
 	replaced := p("v1.0.0", "h1:a")
