@@ -82,7 +82,7 @@ made() {
 
 # look asks who serves: a line for each share of traffic and each tag of each service.
 look() {
-  gcloud run services list --flatten='status.traffic[]' \
+  gcloud run services list --region="$REGION" --flatten='status.traffic[]' \
     --format='csv[no-heading](metadata.name,status.latestCreatedRevisionName,status.traffic.revisionName,status.traffic.percent,status.traffic.latestRevision,status.traffic.tag,status.traffic.url)' >.release/services
 }
 # What was seen when somebody looked last, of a function:

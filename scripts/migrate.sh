@@ -14,7 +14,7 @@ if [ "${1:-}" != --always ] && [ "$released" = "$image" ]; then
   say "The database has the migrations of this commit since the last release."
   exit
 fi
-job=$(gcloud run jobs list --filter="metadata.name=$NAME-migrate" --format='value(metadata.name)')
+job=$(gcloud run jobs list --region="$REGION" --filter="metadata.name=$NAME-migrate" --format='value(metadata.name)')
 if [ -z "$job" ]; then
   # The first release: a job wants an image, and functions want the job to have run. With
   # migrate's image alone Terraform makes the job and no function.
