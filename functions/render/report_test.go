@@ -28,7 +28,7 @@ func TestAFilmIsLogged(t *testing.T) {
 	}
 	first, attempt := make()
 	lasts, took, factor := first.Number("lesson_seconds"), first.Number("wall_seconds"), first.Number("realtime_factor")
-	if lasts == nil || *lasts <= 0 || *took <= 0 || *factor < *lasts / *took*0.999 || *factor > *lasts / *took*1.001 {
+	if lasts == nil || *lasts <= 0 || *took <= 0 || *factor < *lasts / *took * 0.999 || *factor > *lasts / *took * 1.001 {
 		t.Errorf("%v of film in %v: %v", lasts, took, first)
 	}
 	if *first.Number("segments_made") == 0 || first.Number("segments_reused") != nil || *first.Number("slides") != 1 || *first.Number("bytes") == 0 || *first.Number("cpu_seconds") < 0 {
