@@ -119,7 +119,7 @@ func (m *message) value(v attribute.Value) {
 	case attribute.STRING:
 		m.bytes(1, []byte(v.AsString()))
 	default:
-		m.bytes(1, []byte(v.Emit())) // lists of numbers, which nobody makes
+		m.bytes(1, []byte(v.String())) // lists of numbers, which nobody makes
 	}
 }
 
