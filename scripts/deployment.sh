@@ -44,7 +44,7 @@ recall() { # name[#version]
 }
 
 # keep writes an object, unless it is so already, or somebody else writes it meanwhile.
-keep() { # name, content
+keep() { # name, content[, what is noted beside it]
   local now version
   now=$(recall "$1")
   [ "$now" != "$2" ] || return 0
@@ -52,7 +52,7 @@ keep() { # name, content
     grep -qE 'matched no objects|not found|HTTPError 404' .release/error || { cat .release/error >&2; return 1; }
   say "writing $kept/$1"
   echo "$2" | gcloud storage cp - "$kept/$1" --content-type=application/json --quiet \
-    --if-generation-match="${version:-0}" --custom-metadata="commit=$(commit)"
+    --if-generation-match="${version:-0}" --custom-metadata="${3:-commit=$(commit)}"
 }
 
 commit() { head -n 1 .release/commit; }
@@ -104,7 +104,7 @@ back() {
   released=$(recall released.json)
   if [ -n "$released" ]; then
     keep images.json "$released"
-    echo "✗ What served before serves on, and images.json names its images again." >&2
+    echo "✗ What served before serves on, and images.json names its images again. Settings that are applied wait for the next release." >&2
   else
     echo "✗ There was no release before this one: mend it and start again." >&2
   fi

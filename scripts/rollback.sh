@@ -1,42 +1,62 @@
 #!/usr/bin/env bash
 # Back to the release before, in seconds: traffic first, by the revisions that are still
-# there, then the list of images, so that the next apply deploys them again. The database
-# stays: the release before works with it. What was wrong stays in main: the next push
-# releases again.
+# there, then the list of images, so that the next apply deploys them again. A release that
+# was stopped in the middle is taken back first; run once more, it goes back one further.
+# The database stays: the release before works with it. What was wrong stays in main: the
+# next push releases again.
 # Usage: PROJECT=lectern-prod scripts/rollback.sh --list       the releases, newest last
 #        PROJECT=lectern-prod scripts/rollback.sh [VERSION]    one of them; the one before, without
 cd "$(dirname "$0")/.."
 source scripts/deployment.sh
+about() { gcloud storage objects describe "$kept/released.json#$1" --format="value($2)"; } # version, fields
+
 mapfile -t versions < <(gcloud storage ls --all-versions "$kept/released.json" | sed -n 's/.*#//p' | sort -n)
 if [ "${1:-}" = --list ]; then
   for version in "${versions[@]}"; do
-    gcloud storage objects describe "$kept/released.json#$version" --format='value(generation,creation_time,custom_fields.commit)'
+    about "$version" generation,creation_time,custom_fields.commit
   done
   exit
 fi
+[ ${#versions[@]} -gt 0 ] || die "There is no release yet."
+current=$(recall released.json)
+wanted=$(recall images.json)
 version=${1:-}
-[ -n "$version" ] || { [ ${#versions[@]} -ge 2 ] || die "There is no release before this one."; version=${versions[-2]}; }
+if [ -z "$version" ] && [ "$wanted" != "$current" ]; then
+  version=${versions[-1]}
+  say "a release was begun and has not ended"
+elif [ -z "$version" ]; then
+  of=$(about "${versions[-1]}" custom_fields.again) # the release that serves may be an older one, again
+  for older in "${versions[@]}"; do
+    [ "$older" -ge "${of:-${versions[-1]}}" ] || version=$older
+  done
+  [ -n "$version" ] || die "There is no release before this one."
+fi
 wanted=$(recall "released.json#$version" | from_json)
 [ -n "$wanted" ] || die "There is no release $version: rollback.sh --list has them."
-current=$(recall released.json | from_json)
 
 say "back to release $version"
-for ((i = ${#functions[@]} - 1; i >= 0; i--)); do # those that call before those that are called
-  function=${functions[i]} service=$NAME-${functions[i]}
+look
+gcloud run revisions list --region="$REGION" --sort-by='~metadata.creationTimestamp' --flatten='status.conditions[]' \
+  --filter='status.conditions.type=Ready AND status.conditions.status=True' \
+  --format='csv[no-heading](metadata.name,spec.containers[0].image)' >.release/revisions
+declare -A to=()
+for function in "${functions[@]}"; do
   image=$(image_of "$function" <<<"$wanted")
-  now=$(image_of "$function" <<<"$current")
-  if [ -z "$image" ] || [ "$image" = "$now" ]; then
-    continue # it is younger than that release, or the same
-  fi
-  revision=$(gcloud run revisions list --service="$service" --sort-by='~metadata.creationTimestamp' \
-    --filter="spec.containers[0].image=\"$image\"" --flatten='status.conditions[]' \
-    --format='csv[no-heading](metadata.name,status.conditions.type,status.conditions.status)' | awk -F, '$2 == "Ready" && $3 == "True" && !found++ { print $1 }')
-  [ -n "$revision" ] || die "$service has no revision of $image any more: release that commit again."
-  say "moving $service to $revision"
-  gcloud run services update-traffic "$service" --to-revisions="$revision=100"
+  [ -n "$image" ] || continue # it is younger than that release
+  revisions=$(awk -F, -v image="$image" '$2 == image { print $1 }' .release/revisions)
+  [ -n "$revisions" ] || die "$NAME-$function has no revision of $image any more, and nobody was moved: release that commit again."
+  grep -qxF "$(serving "$function")" <<<"$revisions" || to[$function]=${revisions%%$'\n'*}
 done
-migrate=$(image_of migrate <<<"$current")
+for ((i = ${#functions[@]} - 1; i >= 0; i--)); do # those that call before those that are called
+  function=${functions[i]}
+  [ -n "${to[$function]:-}" ] || continue
+  say "moving $NAME-$function to ${to[$function]}"
+  gcloud run services update-traffic "$NAME-$function" --to-revisions="${to[$function]}=100"
+done
+migrate=$(from_json <<<"$current" | image_of migrate)
 images=$(printf '%s\nmigrate %s\n' "$wanted" "$migrate" | merge | to_json)
-keep images.json "$images"
-keep released.json "$images"
+again=$(about "$version" custom_fields.again)
+commit=$(about "$version" custom_fields.commit)
+keep images.json "$images" "commit=$commit"
+keep released.json "$images" "commit=$commit,again=${again:-$version}"
 say "Settings that are applied from now on wait for the next release: scripts/traffic.sh moves people over."

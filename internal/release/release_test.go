@@ -22,7 +22,7 @@ func TestFirstRelease(t *testing.T) {
 	if again := slices.Index(w.Acts[migrated:], "apply"); applied < 0 || migrated < applied || again < 0 {
 		t.Errorf("the order is %q", w.Acts)
 	}
-	if commit := w.Objects[bucket+"released.json"][0].Commit; commit != "0123456789abcdef0123456789abcdef01234567" {
+	if commit := w.Objects[bucket+"released.json"][0].Commit; commit != commitOf("v1") {
 		t.Errorf("the release is of commit %q", commit)
 	}
 	if strings.Contains(said, "secret") {
@@ -171,7 +171,7 @@ func TestWebBehindLoadBalancer(t *testing.T) {
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	r := released(t)
-	if said := r.fails("rollback.sh"); !strings.Contains(said, "no release before") {
+	if said := r.fails("rollback.sh"); !strings.Contains(said, "no release before this one") {
 		t.Errorf("it says %s", said)
 	}
 	r.commit("v2", "chat", "web", "migrate")
@@ -194,6 +194,9 @@ func TestRollback(t *testing.T) {
 		t.Errorf("moved, in this order: %q", got)
 	}
 	images := w.images(t, "images.json")
+	if commit := w.Objects[bucket+"released.json"][2].Commit; commit != commitOf("v1") {
+		t.Errorf("what serves is noted as commit %q", commit)
+	}
 	if !strings.HasSuffix(images["chat"], "v1") || !strings.HasSuffix(images["migrate"], "v2") {
 		t.Errorf("images.json has %v: the database's migrations do not go back", images)
 	}
@@ -202,6 +205,76 @@ func TestRollback(t *testing.T) {
 	r.commit("v4", "chat")
 	r.must("release.sh")
 	r.world().stands(t, map[string]string{"chat": "v4", "web": "v2"})
+}
+
+// Who rolls back twice wants the release before that, and not the one that was bad.
+func TestRollbackFurther(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	for _, version := range []string{"v2", "v3"} {
+		r.commit(version, "chat")
+		r.must("release.sh")
+	}
+	for _, want := range []string{"v2", "v1"} {
+		r.must("rollback.sh")
+		if got := r.world().serves("chat"); got != want {
+			t.Errorf("chat serves %s, not %s", got, want)
+		}
+	}
+	if said := r.fails("rollback.sh"); !strings.Contains(said, "no release before this one") {
+		t.Errorf("it says %s", said)
+	}
+	r.commit("v4", "chat")
+	r.must("release.sh")
+	r.must("rollback.sh")
+	if got := r.world().serves("chat"); got != "v1" {
+		t.Errorf("before v4 served v1, and now %s", got)
+	}
+}
+
+// A release that was stopped while it moved people over is taken back as a whole.
+func TestRollbackOfHalfARelease(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "courses", "chat", "web")
+	r.must("release.sh")
+	r.commit("v3", "courses", "chat", "web")
+	for _, script := range []string{"touched.sh", "images.sh", "migrate.sh", "apply.sh", "smoke.sh"} {
+		r.must(script)
+	}
+	r.change(func(w *world) { w.Acts, w.DieAt = nil, 7 }) // the workers, auth, courses
+	r.fails("traffic.sh")
+	r.change(func(w *world) { w.Acts, w.DieAt = nil, 0 })
+	if got := r.world().serves("courses"); got != "v3" {
+		t.Fatalf("courses serves %s: nothing was moved", got)
+	}
+	r.must("rollback.sh")
+	w := r.world()
+	for _, function := range []string{"courses", "chat", "web"} {
+		if got := w.serves(function); got != "v2" {
+			t.Errorf("%s serves %s", function, got)
+		}
+	}
+	if got := w.acts("serve"); len(got) != 1 || w.kept("images.json") != w.kept("released.json") {
+		t.Errorf("moved is %q, and images.json is %s", got, w.kept("images.json"))
+	}
+}
+
+// Where a revision is gone nobody is moved, so that nobody is left between two releases.
+func TestRollbackIsWholeOrRefused(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "auth", "chat", "web")
+	r.must("release.sh")
+	r.change(func(w *world) {
+		w.Acts = nil
+		auth := w.Services["lectern-auth"]
+		auth.Revisions = auth.Revisions[1:]
+	})
+	said := r.fails("rollback.sh")
+	if w := r.world(); !strings.Contains(said, "nobody was moved") || len(w.Acts) > 0 {
+		t.Errorf("it has done %q and says %s", w.Acts, said)
+	}
 }
 
 // Only what has passed is moved to: not what somebody has applied since.
@@ -238,6 +311,9 @@ func TestListOfImagesIsNotOverwritten(t *testing.T) {
 		t.Errorf("it says %s, and images.json is %s", said, w.kept("images.json"))
 	}
 }
+
+// commitOf is the commit whose newest image is of that version.
+func commitOf(version string) string { return version + strings.Repeat("0", 40-len(version)) }
 
 func word(act string) string { first, _, _ := strings.Cut(act, " "); return first }
 

@@ -38,8 +38,8 @@ type world struct {
 }
 
 type version struct {
-	Generation      int
-	Content, Commit string
+	Generation             int
+	Content, Commit, Again string
 }
 
 type secret struct {

@@ -33,10 +33,18 @@ func (c *call) gcloud() int {
 		if len(versions) == 0 {
 			return c.fail("ERROR: (gcloud.storage.objects.describe) gs://… not found: 404.")
 		}
-		fmt.Println(versions[len(versions)-1].Generation)
+		found := versions[len(versions)-1]
+		var fields []string
+		for _, field := range strings.Split(strings.TrimSuffix(strings.TrimPrefix(c.flag("format"), "value("), ")"), ",") {
+			fields = append(fields, map[string]string{
+				"generation": strconv.Itoa(found.Generation), "creation_time": "2026-11-22T09:30:00+0000",
+				"custom_fields.commit": found.Commit, "custom_fields.again": found.Again,
+			}[field])
+		}
+		fmt.Println(strings.Join(fields, "\t"))
 		if c.DieAt < 0 { // somebody else writes it now
 			c.Next++
-			c.Objects[c.args[3]] = append(versions, Version{c.Next, "{}", ""})
+			c.Objects[c.args[3]] = append(versions, Version{Generation: c.Next, Content: "{}"})
 		}
 	case c.starts("storage", "cp", "-"):
 		return c.write(c.args[3])
@@ -80,10 +88,11 @@ func (c *call) gcloud() int {
 	case c.starts("run", "revisions", "describe"):
 		fmt.Printf("Active,True,\nReady,%s\n", c.ready(c.args[3]))
 	case c.starts("run", "revisions", "list"):
-		image := strings.Trim(strings.TrimPrefix(c.flag("filter"), "spec.containers[0].image="), `"`)
-		for _, revision := range slices.Backward(c.Services[c.flag("service")].Revisions) {
-			if revision.Image == image {
-				fmt.Printf("%s,Ready,%s\n", revision.Name, c.ready(revision.Name))
+		for _, service := range c.Services {
+			for _, revision := range slices.Backward(service.Revisions) {
+				if strings.HasPrefix(c.ready(revision.Name), "True") {
+					fmt.Printf("%s,%s\n", revision.Name, revision.Image)
+				}
 			}
 		}
 	default:
@@ -141,7 +150,8 @@ func (c *call) write(url string) int {
 	}
 	c.act("write %s", url[strings.LastIndex(url, "/")+1:])
 	c.Next++
-	c.Objects[url] = append(versions, Version{c.Next, string(content), strings.TrimPrefix(c.flag("custom-metadata"), "commit=")})
+	commit, again, _ := strings.Cut(c.flag("custom-metadata"), ",")
+	c.Objects[url] = append(versions, Version{c.Next, string(content), strings.TrimPrefix(commit, "commit="), strings.TrimPrefix(again, "again=")})
 	return 0
 }
 

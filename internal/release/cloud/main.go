@@ -41,6 +41,7 @@ type Version struct {
 	Generation int
 	Content    string
 	Commit     string
+	Again      string // the version that it is once more
 }
 
 // Secret is a version of one.

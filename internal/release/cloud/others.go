@@ -38,11 +38,17 @@ func (c *call) docker() int {
 	return 0
 }
 
+// commit is the newest of the versions that images are made from.
+func (c *call) commit() string {
+	newest := slices.Max(slices.Collect(maps.Values(c.Sources)))
+	return newest + strings.Repeat("0", 40-len(newest))
+}
+
 // git knows one commit, and a remote with a secret in its address.
 func (c *call) git() int {
 	switch {
 	case c.starts("rev-parse"):
-		fmt.Println("0123456789abcdef0123456789abcdef01234567")
+		fmt.Println(c.commit())
 	case c.starts("show"):
 		fmt.Println("1795392000")
 	case c.starts("config"):
