@@ -22,13 +22,16 @@ resource "google_sql_user" "migrate" {
   deletion_policy = "ABANDON"
 }
 
+# Also to the clone that a restore begins with, to say whether it is sound (docs/operations.md).
 resource "google_project_iam_member" "migrate_client" {
   project = var.project
   role    = "roles/cloudsql.client"
   member  = google_service_account.migrate.member
   condition {
-    title      = "${google_sql_database_instance.this.name}, the database"
-    expression = "resource.type == \"sqladmin.googleapis.com/Instance\" && resource.name == \"projects/${var.project}/instances/${google_sql_database_instance.this.name}\""
+    title = "${google_sql_database_instance.this.name}, the database, and its clone"
+    expression = "resource.type == \"sqladmin.googleapis.com/Instance\" && (${join(" || ", [
+      for instance in distinct([google_sql_database_instance.this.name, "${var.name}-look"]) : "resource.name == \"projects/${var.project}/instances/${instance}\""
+    ])})"
   }
 }
 

@@ -16,6 +16,15 @@ run "its_own_instance" {
     condition     = google_sql_database_instance.this.name == "lectern"
     error_message = "Without another name it is NAME's."
   }
+
+  # migrate -verify looks at the clone before anything is restored, and at no other Lectern's.
+  assert {
+    condition = google_project_iam_member.migrate_client.condition[0].expression == join("", [
+      "resource.type == \"sqladmin.googleapis.com/Instance\" && (resource.name == \"projects/lectern-test/instances/lectern\"",
+      " || resource.name == \"projects/lectern-test/instances/lectern-look\")",
+    ])
+    error_message = "migrate reaches the database and NAME-look."
+  }
 }
 
 run "no_name_of_an_instance" {
