@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what Terraform needs before it can begin, and nothing that is there already: the
-# bucket of its state, which nobody may make public and which keeps every version, and
-# terraform/backend.hcl, which names it.
+# bucket of its state, which nobody may make public and which keeps every version;
+# terraform/backend.hcl, which names it; and terraform/terraform.tfvars, from its example.
 # Usage: PROJECT=lectern-prod [NAME=lectern] [REGION=europe-west1] scripts/begin.sh
 cd "$(dirname "$0")/.."
 source scripts/deployment.sh
@@ -23,9 +23,14 @@ echo '{"rule": [{"action": {"type": "Delete"}, "condition": {"numNewerVersions":
 gcloud storage buckets update "gs://$STATE_BUCKET" --versioning --uniform-bucket-level-access --public-access-prevention --lifecycle-file=$lifecycle
 say "writing terraform/backend.hcl"
 printf 'bucket = "%s"\nprefix = "%s"\n' "$STATE_BUCKET" "$NAME/terraform" >terraform/backend.hcl
+if [ ! -e terraform/terraform.tfvars ]; then
+  say "writing terraform/terraform.tfvars"
+  sed -E "s|^project = .*|project = \"$PROJECT\"|; s|^# region = .*|region  = \"$REGION\"|; s|^# name +=.*|name    = \"$NAME\"|" terraform/terraform.tfvars.example >.release/tfvars
+  [ "$STATE_BUCKET" = "$PROJECT-terraform" ] || printf '\nstate_bucket = "%s"\n' "$STATE_BUCKET" >>.release/tfvars
+  mv .release/tfvars terraform/terraform.tfvars
+fi
 cat <<TEXT
-Next:
-  cp terraform/terraform.tfvars.example terraform/terraform.tfvars    # and say what is yours in it
+Next: say what is yours in terraform/terraform.tfvars, and then
   terraform -chdir=terraform init -reconfigure -backend-config=backend.hcl
   terraform -chdir=terraform apply
 TEXT

@@ -41,7 +41,7 @@ output "next" {
       "printf %s \"$VALUE\" | gcloud secrets versions add ${google_secret_manager_secret.this[secret].secret_id} --project=${var.project} --data-file=- # then ${local.secrets_given_by[secret]} = true, and terraform apply"
     if !local.secrets_filled[secret]],
     length(local.images) > 0 ? [] : [
-      var.repository == null ? "PROJECT=${var.project} NAME=${var.name} REGION=${var.region} STATE_BUCKET=${local.state_bucket} scripts/release.sh" : "git push origin HEAD:${var.repository.branch}",
+      var.repository == null ? "PROJECT=${var.project} NAME=${var.name} REGION=${var.region} STATE_BUCKET=${local.state_bucket} scripts/release.sh" : "git commit --allow-empty -m 'Go live' && git push origin HEAD:${var.repository.branch}",
     ],
     var.root_email == "" ? [] : ["gcloud secrets versions access latest --secret=${google_secret_manager_secret.this["root_password"].secret_id} --project=${var.project} # the password of ${var.root_email} at ${local.public_url}"],
   )

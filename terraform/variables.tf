@@ -100,7 +100,7 @@ variable "warm" {
 }
 
 variable "database" {
-  description = "The database: its instance (empty: NAME; another one after a restore into it, docs/operations.md), its version of Postgres, its tier, whether it stands in two zones (high_availability; twice the price), the connections that it takes (max_connections) and those that are left to people and to Cloud SQL itself (reserve), its disk in GB (disk_gb) and how far that may grow by itself (disk_limit_gb), for how many days backups are kept (backup_days), and when Google may restart it for maintenance (maintenance_day, 1 is Monday; maintenance_hour, in UTC)."
+  description = "The database: its instance (empty: NAME; another one after a restore into it, docs/operations.md), its version of Postgres, its tier, whether it stands in two zones (high_availability; twice the price), the connections that it takes (max_connections) and those that are left to people and to Cloud SQL itself (reserve), to how many GB its disk may grow by itself (disk_limit_gb; it begins with 10, and 0 is no limit), for how many days backups are kept (backup_days), and when Google may restart it for maintenance (maintenance_day, 1 is Monday; maintenance_hour, in UTC)."
   type = object({
     instance          = optional(string, "")
     version           = optional(string, "POSTGRES_17")
@@ -108,7 +108,6 @@ variable "database" {
     high_availability = optional(bool, false)
     max_connections   = optional(number, 50)
     reserve           = optional(number, 10)
-    disk_gb           = optional(number, 10)
     disk_limit_gb     = optional(number, 100)
     backup_days       = optional(number, 7)
     maintenance_day   = optional(number, 7)
@@ -137,8 +136,8 @@ variable "database" {
     error_message = "At least 6: three are Postgres's own for superusers, and three are for backups, insights and whoever looks."
   }
   validation {
-    condition     = var.database.disk_gb >= 10 && (var.database.disk_limit_gb == 0 || var.database.disk_limit_gb >= var.database.disk_gb)
-    error_message = "A disk has at least 10 GB, and does not grow to less than it is; disk_limit_gb = 0 lets it grow without end."
+    condition     = var.database.disk_limit_gb == 0 || var.database.disk_limit_gb >= 10
+    error_message = "A disk begins with 10 GB; disk_limit_gb = 0 lets it grow without end."
   }
   validation {
     condition     = var.database.backup_days >= 1 && var.database.backup_days <= 365
@@ -229,7 +228,7 @@ variable "probe_has_key" {
 }
 
 variable "pipeline_changes_platform" {
-  description = "Whether a push may also change what functions stand on: the database's size, queues, network, alerts. false: a push releases functions, and terraform apply by hand does the rest. Who may do what, secrets, the bucket and the trigger are changed by hand in any case."
+  description = "Whether a push may also change what functions stand on: the database's size, queues, network, alerts. false: a push releases functions, and terraform apply by hand does the rest; the first release then stops at the alerts, which are made with the functions: apply by hand, and start it again. Who may do what, secrets, the bucket and the trigger are changed by hand in any case."
   type        = bool
   default     = true
 }

@@ -110,6 +110,13 @@ func newRig(t *testing.T) *rig {
 			t.Fatal(err)
 		}
 	}
+	example, err := os.ReadFile(filepath.Join(root, "terraform", "terraform.tfvars.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.folder, "terraform", "terraform.tfvars.example"), example, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	w := world{
 		Objects:  map[string][]version{bucket + "variables.json": {{Generation: 1, Content: "{}"}}},
 		Registry: map[string]string{}, Services: map[string]*service{}, Sources: map[string]string{"migrate": "v1"}, Next: 1,

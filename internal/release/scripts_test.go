@@ -26,7 +26,23 @@ func TestBegin(t *testing.T) {
 	if err != nil || string(backend) != "bucket = \"lectern-prod-terraform\"\nprefix = \"lectern/terraform\"\n" {
 		t.Errorf("the backend is %q, %v", backend, err)
 	}
+	variables := filepath.Join(r.folder, "terraform", "terraform.tfvars")
+	said, err := os.ReadFile(variables)
+	for _, line := range []string{"project = \"lectern-prod\"", "region  = \"europe-west1\"", "name    = \"lectern\""} {
+		if err != nil || !strings.Contains(string(said), "\n"+line+"\n") {
+			t.Errorf("terraform.tfvars does not say %s: %v", line, err)
+		}
+	}
+	if strings.Contains(string(said), "state_bucket") {
+		t.Error("terraform.tfvars names the bucket that is taken anyway")
+	}
+	if err := os.WriteFile(variables, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	r.must("begin.sh")
+	if said, err := os.ReadFile(variables); err != nil || string(said) != "mine" {
+		t.Errorf("terraform.tfvars was written anew: %q, %v", said, err)
+	}
 	w = r.world()
 	if got := w.acts("create"); len(got) != 1 {
 		t.Errorf("made is %q", got)
