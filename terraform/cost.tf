@@ -64,7 +64,7 @@ locals {
     # 1 - e^-(turns that such a time has) of the day.
     chat = m.day * (1 - pow(2.718281828, -m.turns * (m.turn + 900) / m.day))
 
-    disk_gb = max(var.database.disk_gb, ceil(1.3 * (m.scale.courses * local.measured.database_bytes + 12 * m.turns * local.assumed.turn_database_bytes) / local.gib)) # a year's turns
+    disk_gb = max(10, ceil(1.3 * (m.scale.courses * local.measured.database_bytes + 12 * m.turns * local.assumed.turn_database_bytes) / local.gib)) # a year's turns
     sent    = m.film_gib + m.lessons * local.assumed.page_bytes / local.gib
   }) }
 

@@ -31,4 +31,5 @@ resource "google_service_networking_connection" "services" {
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
   deletion_policy         = "ABANDON"
+  update_on_creation_fail = true # the peering may still be there when everything is made anew
 }

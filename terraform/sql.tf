@@ -11,10 +11,12 @@ resource "google_sql_database_instance" "this" {
     edition                     = "ENTERPRISE" # else the newer versions are ENTERPRISE_PLUS, which has no small tier
     availability_type           = var.database.high_availability ? "REGIONAL" : "ZONAL"
     deletion_protection_enabled = var.protected # also against the console
+    retain_backups_on_delete    = var.protected # its backups outlive it, until they are old
 
+    # It begins with 10 GB and grows by itself. Its size is not said here: once it had grown,
+    # Terraform would want a smaller one, and a disk becomes smaller by a new instance alone.
     disk_type             = "PD_SSD"
-    disk_size             = var.database.disk_gb
-    disk_autoresize       = true # it never becomes smaller again
+    disk_autoresize       = true
     disk_autoresize_limit = var.database.disk_limit_gb
 
     ip_configuration {

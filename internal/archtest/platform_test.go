@@ -39,6 +39,67 @@ func TestVariablesAreKept(t *testing.T) {
 	}
 }
 
+// With an API that is switched off the first apply would stop half-way, in a project where
+// nothing is on yet.
+func TestTerraformSwitchesOnWhatItCalls(t *testing.T) {
+	t.Parallel()
+	calls := map[string]string{ // by what a resource's type begins with; the longest counts
+		"google_artifact_registry_": "artifactregistry", "google_billing_account_": "cloudbilling", "google_billing_budget": "billingbudgets",
+		"google_cloud_run_": "run", "google_cloud_scheduler_": "cloudscheduler", "google_cloud_tasks_": "cloudtasks", "google_cloudbuild_": "cloudbuild",
+		"google_compute_": "compute", "google_eventarc_": "eventarc", "google_firebaserules_": "firebaserules", "google_firestore_": "firestore",
+		"google_logging_": "logging", "google_monitoring_": "monitoring", "google_project": "cloudresourcemanager",
+		"google_project_iam_custom_role": "iam", "google_project_service": "serviceusage", "google_secret_manager_": "secretmanager",
+		"google_service_account": "iam", "google_service_networking_": "servicenetworking", "google_sql_": "sqladmin", "google_storage_": "storage",
+	}
+	on := map[string]string{
+		"serviceusage":   "scripts/begin.sh switches it on: without it nothing else can be",
+		"cloudtrace":     "where the console looks for traces",
+		"iamcredentials": "courses signs addresses",
+		"pubsub":         "the trigger hears of objects by it",
+		"telemetry":      "functions send spans to it",
+	}
+	c := readTerraform(t, root+"/terraform")
+	var listed []string
+	for _, api := range c.resources["google_project_service.api"].Body.Attributes["for_each"].Expr.(*hclsyntax.FunctionCallExpr).Args[0].(*hclsyntax.TupleConsExpr).Exprs {
+		name, problems := api.Value(nil)
+		if problems.HasErrors() {
+			t.Fatal(problems)
+		}
+		listed = append(listed, name.AsString())
+	}
+	for name := range c.resources {
+		best := ""
+		for prefix := range calls {
+			if strings.HasPrefix(strings.TrimPrefix(name, "data."), prefix) && len(prefix) > len(best) {
+				best = prefix
+			}
+		}
+		if best == "" {
+			t.Errorf("which API does %s call?", name)
+		} else if api := calls[best]; on[api] == "" {
+			on[api] = name
+		}
+		if api := calls[best]; api != "" && api != "serviceusage" && !slices.Contains(listed, api) {
+			t.Errorf("%s calls %s.googleapis.com, which terraform/apis.tf does not switch on", name, api)
+		}
+	}
+	for _, api := range listed {
+		if on[api] == "" {
+			t.Errorf("nobody calls %s.googleapis.com, which terraform/apis.tf switches on", api)
+		}
+	}
+}
+
+// Once a disk has grown, a size that Terraform knows would be a smaller one, which takes a
+// new instance: an apply would be refused for ever, or the database be gone.
+func TestTerraformLetsTheDiskGrow(t *testing.T) {
+	t.Parallel()
+	settings := inner(t, readTerraform(t, root+"/terraform").resources["google_sql_database_instance.this"].Body, "settings")
+	if _, said := settings.Attributes["disk_size"]; said || settings.Attributes["disk_autoresize"] == nil {
+		t.Error("the database's disk grows by itself, and Terraform says no size of it")
+	}
+}
+
 // What the example says, and what it would say without its comment signs, are variables
 // that there are, of their types.
 func TestExampleIsUnderstood(t *testing.T) {

@@ -22,6 +22,8 @@ override_resource {
     name   = "projects/lectern-test/serviceAccounts/lectern-build@lectern-test.iam.gserviceaccount.com"
     email  = "lectern-build@lectern-test.iam.gserviceaccount.com"
     member = "serviceAccount:lectern-build@lectern-test.iam.gserviceaccount.com"
+
+    unique_id = "100000000000000000001"
   }
 }
 
@@ -65,9 +67,9 @@ run "by_default" {
     error_message = "It shows which statements take the time, and its disk grows, to a bound."
   }
   assert {
-    condition = google_sql_database_instance.this.deletion_protection && google_sql_database_instance.this.settings[0].deletion_protection_enabled && google_firestore_database.live.delete_protection_state == "DELETE_PROTECTION_ENABLED" && !google_storage_bucket.media.force_destroy && alltrue([
+    condition = google_sql_database_instance.this.deletion_protection && google_sql_database_instance.this.settings[0].deletion_protection_enabled && google_sql_database_instance.this.settings[0].retain_backups_on_delete && google_firestore_database.live.delete_protection_state == "DELETE_PROTECTION_ENABLED" && !google_storage_bucket.media.force_destroy && alltrue([
     for secret in google_secret_manager_secret.this : secret.deletion_protection])
-    error_message = "What holds data refuses to be deleted."
+    error_message = "What holds data refuses to be deleted, and backups outlive their instance."
   }
 
   # Its users.
@@ -184,11 +186,11 @@ run "who_releases" {
 
   assert {
     condition = length(setintersection(keys(google_project_iam_member.build), [
-      "roles/owner", "roles/editor", "roles/viewer", "roles/cloudsql.admin", "roles/datastore.owner", "roles/datastore.user", "roles/iam.securityAdmin",
+      "roles/owner", "roles/editor", "roles/viewer", "roles/cloudsql.admin", "roles/datastore.owner", "roles/datastore.user", "roles/datastore.viewer", "roles/iam.securityAdmin", "roles/logging.viewer",
       "roles/iam.serviceAccountAdmin", "roles/iam.serviceAccountKeyAdmin", "roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountUser",
       "roles/resourcemanager.projectIamAdmin", "roles/secretmanager.admin", "roles/secretmanager.secretAccessor", "roles/storage.admin", "roles/storage.objectAdmin",
-    ])) == 0
-    error_message = "A push gives nobody a right, reads no secret and no document, deletes no database, and acts as nobody else in the project."
+    ])) == 0 && alltrue([for right in google_project_iam_custom_role.build_looks.permissions : can(regex("^(datastore\\.(databases|indexes)|logging\\.logMetrics|servicenetworking\\.services)\\.(get|getMetadata|list)$", right))])
+    error_message = "A push gives nobody a right, reads no secret, no document and no log, deletes no database, and acts as nobody else in the project."
   }
   assert {
     condition = toset([for account in google_service_account_iam_member.build_acts_as : split("@", split("/serviceAccounts/", account.service_account_id)[1])[0]]) == setunion(
@@ -200,6 +202,10 @@ run "who_releases" {
   assert {
     condition     = google_storage_bucket_iam_member.build_state.bucket == "lectern-test-terraform" && google_storage_bucket_iam_member.build_state.condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/lectern-test-terraform/objects/lectern/\")"
     error_message = "It writes this Lectern's state, and no other's."
+  }
+  assert {
+    condition     = google_project_iam_custom_role.build_looks.role_id == "lectern_build_looks_100000000000000000001" && google_service_networking_connection.services.update_on_creation_fail
+    error_message = "What was destroyed can be made anew, though Google Cloud keeps a role's id and a peering for weeks."
   }
   assert {
     condition = alltrue([for trigger in google_cloudbuild_trigger.push : trigger.service_account == google_service_account.build.id && trigger.location == "europe-west1" && trigger.filename == "cloudbuild.yaml" &&
@@ -231,7 +237,7 @@ run "everything_may_go" {
   }
 
   assert {
-    condition = !google_sql_database_instance.this.deletion_protection && !google_sql_database_instance.this.settings[0].deletion_protection_enabled && google_firestore_database.live.delete_protection_state == "DELETE_PROTECTION_DISABLED" && google_firestore_database.live.deletion_policy == "DELETE" && google_storage_bucket.media.force_destroy && alltrue([
+    condition = !google_sql_database_instance.this.deletion_protection && !google_sql_database_instance.this.settings[0].deletion_protection_enabled && !google_sql_database_instance.this.settings[0].retain_backups_on_delete && google_firestore_database.live.delete_protection_state == "DELETE_PROTECTION_DISABLED" && google_firestore_database.live.deletion_policy == "DELETE" && google_storage_bucket.media.force_destroy && alltrue([
     for secret in google_secret_manager_secret.this : !secret.deletion_protection])
     error_message = "One switch lets go of all that holds data."
   }
@@ -240,7 +246,7 @@ run "everything_may_go" {
 run "as_large_as_it_gets" {
   command = plan
   variables {
-    database        = { tier = "db-custom-2-7680", high_availability = true, max_connections = 400, backup_days = 30, disk_gb = 50, disk_limit_gb = 0, version = "POSTGRES_15", maintenance_day = 2, maintenance_hour = 5 }
+    database        = { tier = "db-custom-2-7680", high_availability = true, max_connections = 400, backup_days = 30, disk_limit_gb = 0, version = "POSTGRES_15", maintenance_day = 2, maintenance_hour = 5 }
     deleted_days    = 30
     load_balancer   = true
     public_url      = "https://learn.example.org"
@@ -337,7 +343,7 @@ run "wrong_together" {
     load_balancer   = true
     dreambridge     = { email = "owner@example.org" }
     trusted_origins = ["https://app.example.org/path"]
-    database        = { disk_gb = 200 }
+    database        = { disk_limit_gb = 5 }
   }
   expect_failures = [var.load_balancer, var.dreambridge, var.trusted_origins, var.database]
 }
