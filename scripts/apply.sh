@@ -19,7 +19,7 @@ esac
 # Terraform writes back the traffic that it finds: it is held before it looks again.
 look
 for function in "${functions[@]}"; do
-  if there "$function" && [ -z "$(serving "$function")" ]; then
+  if divided "$function"; then
     die "$NAME-$function is served by several revisions: give all to one (gcloud run services update-traffic)."
   elif follows "$function"; then
     say "holding $NAME-$function at $(serving "$function")"

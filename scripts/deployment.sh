@@ -88,8 +88,9 @@ look() {
 # What was seen when somebody looked last, of a function:
 there() { grep -q "^$NAME-$1," .release/services; }
 newest() { awk -F, -v service="$NAME-$1" '$1 == service { print $2; exit }' .release/services; }
-serving() { awk -F, -v service="$NAME-$1" '$1 == service && $4 == 100 { print $3; exit }' .release/services; }
-follows() { awk -F, -v service="$NAME-$1" '$1 == service && $4 == 100 && tolower($5) == "true" { found = 1 } END { exit !found }' .release/services; } # simply the newest serves
+serving() { awk -F, -v service="$NAME-$1" '$1 == service && $4 == 100 { print $3; exit }' .release/services; } # or nothing: none of it has ever started
+divided() { awk -F, -v service="$NAME-$1" '$1 == service && $4 > 0 && $4 < 100 { found = 1 } END { exit !found }' .release/services; }
+follows() { awk -F, -v service="$NAME-$1" '$1 == service && $3 != "" && $4 == 100 && tolower($5) == "true" { found = 1 } END { exit !found }' .release/services; } # simply the newest serves
 tagged() { awk -F, -v service="$NAME-$1" '$1 == service && $6 == "candidate" { print $7; exit }' .release/services; }                                  # its address
 
 # started tells whether a revision could start: True, or False and why.

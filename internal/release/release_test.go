@@ -139,6 +139,31 @@ func TestFailedSmokeLeavesWhatServed(t *testing.T) {
 	}
 }
 
+// A function that has never started is no reason to stop the release that mends it.
+func TestFirstReleaseDoesNotStart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.change(func(w *world) { w.Dead = []string{"chat@sha256:v1"} })
+	r.fails("release.sh")
+	r.commit("v2", "chat")
+	r.must("release.sh")
+	r.world().stands(t, map[string]string{"chat": "v2"})
+}
+
+// Who has divided a function's people by hand is asked to decide first.
+func TestDividedTrafficIsNotReleased(t *testing.T) {
+	t.Parallel()
+	r := released(t)
+	r.commit("v2", "chat")
+	r.change(func(w *world) { w.Divided = "lectern-chat" })
+	if said := r.fails("release.sh"); !strings.Contains(said, "lectern-chat is served by several revisions") {
+		t.Errorf("it says %s", said)
+	}
+	if got := r.world().acts("apply"); len(got) > 0 {
+		t.Error("it was applied all the same")
+	}
+}
+
 // Behind a load balancer nobody reaches web by Cloud Run's address, a smoke test included.
 func TestWebBehindLoadBalancer(t *testing.T) {
 	t.Parallel()

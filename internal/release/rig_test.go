@@ -32,6 +32,7 @@ type world struct {
 
 	BrokenMigration string
 	Broken, Dead    []string
+	Divided         string
 
 	Acts, Seen []string
 	DieAt      int
@@ -110,12 +111,14 @@ func newRig(t *testing.T) *rig {
 			t.Fatal(err)
 		}
 	}
-	example, err := os.ReadFile(filepath.Join(root, "terraform", "terraform.tfvars.example"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(r.folder, "terraform", "terraform.tfvars.example"), example, 0o644); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"apis.tf", "terraform.tfvars.example"} {
+		content, err := os.ReadFile(filepath.Join(root, "terraform", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(r.folder, "terraform", name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w := world{
 		Objects:  map[string][]version{bucket + "variables.json": {{Generation: 1, Content: "{}"}}},

@@ -19,6 +19,25 @@ func TestBegin(t *testing.T) {
 	r := newRig(t)
 	r.must("begin.sh")
 	w := r.world()
+	var on []string
+	for _, act := range w.acts("enable") {
+		apis := strings.Fields(act)[1:]
+		on = append(on, apis...)
+		if len(apis) > 20 {
+			t.Errorf("%d APIs are switched on at once; 20 are the most", len(apis))
+		}
+	}
+	for _, api := range []string{"serviceusage", "artifactregistry", "run", "telemetry"} { // the list's first and last among them
+		if !slices.Contains(on, api+".googleapis.com") {
+			t.Errorf("%s is not switched on: %q", api, on)
+		}
+	}
+	if got := w.acts("agent"); !slices.Contains(got, "agent eventarc.googleapis.com") {
+		t.Errorf("agents are %q", got)
+	}
+	if got := w.acts("grant"); !slices.Equal(got, []string{"grant roles/eventarc.serviceAgent serviceAccount:service-123456789012@gcp-sa-eventarc.iam.gserviceaccount.com"}) {
+		t.Errorf("granted is %q", got)
+	}
 	if got := w.acts("create"); len(got) != 1 || !strings.Contains(got[0], "--uniform-bucket-level-access --public-access-prevention") {
 		t.Errorf("made is %q", got)
 	}

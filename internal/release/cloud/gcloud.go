@@ -58,7 +58,13 @@ func (c *call) gcloud() int {
 	case c.starts("storage", "buckets", "update"):
 		c.act("update %s", strings.Join(c.args[3:], " "))
 	case c.starts("services", "enable"):
-		c.act("enable")
+		c.act("enable %s", strings.Join(c.args[2:], " "))
+	case c.starts("beta", "services", "identity", "create"):
+		c.act("agent %s", c.flag("service"))
+	case c.starts("projects", "describe"):
+		fmt.Println("123456789012")
+	case c.starts("projects", "add-iam-policy-binding"):
+		c.act("grant %s %s", c.flag("role"), c.flag("member"))
 	case c.starts("run", "jobs", "list"):
 		if c.Job != "" {
 			fmt.Println(strings.TrimPrefix(c.flag("filter"), "metadata.name="))
@@ -158,8 +164,12 @@ func (c *call) write(url string) int {
 func (c *call) printService(name string) {
 	service := c.Services[name]
 	newest := service.Revisions[len(service.Revisions)-1].Name
-	if serving := c.serving(name); serving != "" {
+	if name == c.Divided {
+		fmt.Printf("%[1]s,%[2]s,%[1]s-a,90,,,\n%[1]s,%[2]s,%[1]s-b,10,,,\n", name, newest)
+	} else if serving := c.serving(name); serving != "" {
 		fmt.Printf("%s,%s,%s,100,%s,,\n", name, newest, serving, map[bool]string{true: "True"}[service.Pinned == ""])
+	} else { // nothing of it has started yet
+		fmt.Printf("%s,%s,,100,True,,\n", name, newest)
 	}
 	for tag, revision := range service.Tags {
 		fmt.Printf("%s,%s,%s,,,%s,https://%s---%s.example.org\n", name, newest, revision, tag, tag, name)
@@ -170,6 +180,8 @@ func (c *call) updateTraffic(name string) int {
 	service := c.Services[name]
 	revisions, tags := c.flag("to-revisions"), c.flag("update-tags")
 	switch {
+	case strings.HasPrefix(revisions, "="):
+		return c.fail("ERROR: (gcloud.run.services.update-traffic) argument --to-revisions: Bad syntax for dict arg: [%s].", revisions)
 	case revisions != "":
 		c.act("serve %s", strings.TrimSuffix(revisions, "=100"))
 		service.Pinned = strings.TrimSuffix(revisions, "=100")
