@@ -1,12 +1,21 @@
 #!/usr/bin/env bash
-# Makes what Terraform needs before it can begin, and nothing that is there already: the
-# bucket of its state, which nobody may make public and which keeps every version;
+# Makes what Terraform needs before it can begin, and nothing that is there already: APIs;
+# the bucket of its state, which nobody may make public and which keeps every version;
 # terraform/backend.hcl, which names it; and terraform/terraform.tfvars, from its example.
 # Usage: PROJECT=lectern-prod [NAME=lectern] [REGION=europe-west1] scripts/begin.sh
 cd "$(dirname "$0")/.."
 source scripts/deployment.sh
-say "project $PROJECT: the APIs that Terraform itself calls"
-gcloud services enable serviceusage.googleapis.com cloudresourcemanager.googleapis.com iam.googleapis.com storage.googleapis.com
+# Google Cloud says that an API is on some minutes before it is, and makes Eventarc's agent
+# with the first trigger, which then fails for want of it: by the first apply both are there.
+say "project $PROJECT: the APIs of terraform/apis.tf"
+gcloud services enable serviceusage.googleapis.com # by which all others are switched on
+grep -oE '"[a-z]+",' terraform/apis.tf | sed -E 's/"([a-z]+)",/\1.googleapis.com/' | xargs -n 20 gcloud services enable # twenty at once are the most
+say "the agents that carry events of the bucket to finalize"
+gcloud beta services identity create --service=pubsub.googleapis.com >/dev/null
+gcloud beta services identity create --service=eventarc.googleapis.com >/dev/null
+number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)')
+gcloud projects add-iam-policy-binding "$PROJECT" --condition=None --role=roles/eventarc.serviceAgent \
+  --member="serviceAccount:service-$number@gcp-sa-eventarc.iam.gserviceaccount.com" --format=none
 if gcloud storage buckets describe "gs://$STATE_BUCKET" --format='value(name)' >/dev/null 2>.release/error; then
   say "gs://$STATE_BUCKET is there"
 elif grep -qE 'not found|HTTPError 404' .release/error; then
