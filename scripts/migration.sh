@@ -24,5 +24,6 @@ cat >"$file" <<'SQL'
 --     RESET lock_timeout;
 -- * A table of tenants gets its wall: ROW LEVEL SECURITY, its two policies, the least rights.
 -- * There is no way down: a mistake is mended by the next migration.
+-- scripts/expand.sh tries the release before on it, by that release's own tests.
 SQL
 echo "migrations/$file"
