@@ -266,7 +266,7 @@ func functionsOf(expression hclsyntax.Expression) map[string]operation.Function 
 		"lookup": stdlib.LookupFunc, "lower": stdlib.LowerFunc, "merge": stdlib.MergeFunc, "setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc,
 		"trimprefix": stdlib.TrimPrefixFunc, "trimsuffix": stdlib.TrimSuffixFunc, "values": stdlib.ValuesFunc,
 		"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": stdlib.JSONDecodeFunc,
-		"alltrue": allTrue, "floor": stdlib.FloorFunc, "regex": stdlib.RegexFunc, "formatdate": stdlib.FormatDateFunc, "file": fileText,
+		"alltrue": allTrue, "floor": stdlib.FloorFunc, "range": stdlib.RangeFunc, "regex": stdlib.RegexFunc, "formatdate": stdlib.FormatDateFunc, "file": fileText,
 		"try": tryfunc.TryFunc, "can": tryfunc.CanFunc,
 		"tostring": stdlib.MakeToFunc(cty.String), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
 		"coalesce": coalesce, "replace": replace,

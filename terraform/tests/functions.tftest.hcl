@@ -288,11 +288,15 @@ run "what_is_wrong_is_refused" {
 
   variables {
     images       = {}
+    name         = "le"
+    database     = { disk_limit_gb = 5 }
     model        = { speech = "gpt-4o", has_key = true } # which does not speak
     backup       = { has_key = true }                    # of no server
     verify_email = true                                  # by nobody
+
+    load_balancer = true # of no host
   }
-  expect_failures = [var.model, var.backup, var.verify_email]
+  expect_failures = [var.name, var.database, var.model, var.backup, var.verify_email, var.load_balancer]
 }
 
 # What is made, and for whom, does not depend on what only Google Cloud will say.

@@ -9,32 +9,6 @@ variables {
   images  = { for f in ["auth", "chat", "courses", "finalize", "generate", "ingest", "migrate", "render", "sweep", "web"] : f => "image/${f}" }
 }
 
-run "its_own_instance" {
-  command = plan
-
-  assert {
-    condition     = google_sql_database_instance.this.name == "lectern"
-    error_message = "Without another name it is NAME's."
-  }
-
-  # migrate -verify looks at the clone before anything is restored, and at no other Lectern's.
-  assert {
-    condition = google_project_iam_member.migrate_client.condition[0].expression == join("", [
-      "resource.type == \"sqladmin.googleapis.com/Instance\" && (resource.name == \"projects/lectern-test/instances/lectern\"",
-      " || resource.name == \"projects/lectern-test/instances/lectern-look\")",
-    ])
-    error_message = "migrate reaches the database and NAME-look."
-  }
-}
-
-run "no_name_of_an_instance" {
-  command = plan
-  variables {
-    database = { instance = "Lectern 2" }
-  }
-  expect_failures = [var.database]
-}
-
 # A second Lectern in the project shares no name with the first; its database was restored
 # into another instance, and is about to be destroyed.
 run "a_second_environment" {
@@ -68,7 +42,8 @@ run "a_second_environment" {
   assert {
     condition = (
       !google_sql_database_instance.this.deletion_protection && !google_sql_database_instance.this.settings[0].deletion_protection_enabled
-      && google_storage_bucket.media.force_destroy && !anytrue(values(google_secret_manager_secret.this)[*].deletion_protection)
+      && !google_sql_database_instance.this.settings[0].retain_backups_on_delete && google_storage_bucket.media.force_destroy
+      && google_firestore_database.live.delete_protection_state == "DELETE_PROTECTION_DISABLED" && google_firestore_database.live.deletion_policy == "DELETE" && !anytrue(values(google_secret_manager_secret.this)[*].deletion_protection)
     )
     error_message = "With protected = false everything can be deleted."
   }

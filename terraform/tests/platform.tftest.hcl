@@ -54,7 +54,7 @@ run "by_default" {
     error_message = "Who signs in does so by IAM, and connections are those that pools count with."
   }
   assert {
-    condition     = google_sql_database_instance.this.settings[0].edition == "ENTERPRISE" && google_sql_database_instance.this.settings[0].tier == "db-f1-micro" && google_sql_database_instance.this.settings[0].availability_type == "ZONAL"
+    condition     = google_sql_database_instance.this.name == "lectern" && google_sql_database_instance.this.settings[0].edition == "ENTERPRISE" && google_sql_database_instance.this.settings[0].tier == "db-f1-micro" && google_sql_database_instance.this.settings[0].availability_type == "ZONAL"
     error_message = "By default it is the smallest there is."
   }
   assert {
@@ -97,6 +97,15 @@ run "by_default" {
   assert {
     condition     = google_cloud_run_v2_job.migrate[0].template[0].template[0].service_account == "lectern-migrate@lectern-test.iam.gserviceaccount.com" && length(coalesce(google_cloud_run_v2_job.migrate[0].template[0].template[0].containers[0].args, [])) == 0 && length(google_secret_manager_secret_iam_member.migrate) == 0
     error_message = "Without anybody who is root it makes no organisation and reads no secret."
+  }
+
+  # migrate -verify looks at the clone before anything is restored, and at no other Lectern's.
+  assert {
+    condition = google_project_iam_member.migrate_client.condition[0].expression == join("", [
+      "resource.type == \"sqladmin.googleapis.com/Instance\" && (resource.name == \"projects/lectern-test/instances/lectern\"",
+      " || resource.name == \"projects/lectern-test/instances/lectern-look\")",
+    ])
+    error_message = "migrate reaches the database and NAME-look."
   }
 
   # The bucket.
@@ -144,46 +153,7 @@ run "by_default" {
     error_message = "Old images go, but for the newest of each function."
   }
 
-  # Switches that are off.
-  assert {
-    condition = length(google_cloudbuild_trigger.push) == 0 && length(google_billing_account_iam_member.build) == 0 && length(google_secret_manager_secret_iam_member.build_probes) == 0 && (
-      length(google_compute_global_forwarding_rule.https) + length(google_compute_global_address.front) + length(google_compute_backend_service.front) + length(google_compute_managed_ssl_certificate.front) == 0
-    )
-    error_message = "Without a repository there is no trigger, and without being asked for no load balancer."
-  }
-  assert {
-    condition     = module.web.environment.TRUSTED_HOPS == "1" && google_compute_global_forwarding_rule.http == {}
-    error_message = "Cloud Run itself is the only hop."
-  }
-  assert {
-    condition     = contains(output.next, "PROJECT=lectern-test NAME=lectern REGION=europe-west1 STATE_BUCKET=lectern-test-terraform scripts/release.sh") == false && length([for command in output.next : command if strcontains(command, "secrets versions add lectern-openai-api-key")]) == 1
-    error_message = "What is left to do is said, and what is done is not."
-  }
-}
-
-run "nothing_is_released_yet" {
-  command = plan
-  variables {
-    images = {}
-  }
-
-  assert {
-    condition     = length(google_cloud_run_v2_job.migrate) == 0 && length(google_sql_user.function) == 8
-    error_message = "Before the first release there is the platform, and nothing that runs."
-  }
-  assert {
-    condition     = contains(output.next, "PROJECT=lectern-test NAME=lectern REGION=europe-west1 STATE_BUCKET=lectern-test-terraform scripts/release.sh")
-    error_message = "The next step is a release."
-  }
-}
-
-# Who releases may do what a release does, in no name but those of this Lectern's accounts.
-run "who_releases" {
-  command = plan
-  variables {
-    repository = { connection = "github", name = "example-lectern", branch = "release-1.0" }
-  }
-
+  # Who releases may do what a release does, in no name but those of this Lectern's accounts.
   assert {
     condition = length(setintersection(keys(google_project_iam_member.build), [
       "roles/owner", "roles/editor", "roles/viewer", "roles/cloudsql.admin", "roles/datastore.owner", "roles/datastore.user", "roles/datastore.viewer", "roles/iam.securityAdmin", "roles/logging.viewer",
@@ -207,39 +177,45 @@ run "who_releases" {
     condition     = google_project_iam_custom_role.build_looks.role_id == "lectern_build_looks_100000000000000000001" && google_service_networking_connection.services.update_on_creation_fail
     error_message = "What was destroyed can be made anew, though Google Cloud keeps a role's id and a peering for weeks."
   }
+
+  # Switches that are off.
   assert {
-    condition = alltrue([for trigger in google_cloudbuild_trigger.push : trigger.service_account == google_service_account.build.id && trigger.location == "europe-west1" && trigger.filename == "cloudbuild.yaml" &&
-      trigger.repository_event_config[0].repository == "projects/lectern-test/locations/europe-west1/connections/github/repositories/example-lectern" &&
-      trigger.repository_event_config[0].push[0].branch == "^release-1\\.0$" && trigger.substitutions == tomap({ _NAME = "lectern", _REGION = "europe-west1", _STATE_BUCKET = "lectern-test-terraform", _PROBE_SECRET = "" })
-    ]) && length(google_cloudbuild_trigger.push) == 1
-    error_message = "A push to that branch, and to no other, is released by its own account."
+    condition = length(google_cloudbuild_trigger.push) == 0 && length(google_billing_account_iam_member.build) == 0 && length(google_secret_manager_secret_iam_member.build_probes) == 0 && (
+      length(google_compute_global_forwarding_rule.https) + length(google_compute_global_address.front) + length(google_compute_backend_service.front) + length(google_compute_managed_ssl_certificate.front) == 0
+    )
+    error_message = "Without a repository there is no trigger, and without being asked for no load balancer."
+  }
+  assert {
+    condition     = module.web.environment.TRUSTED_HOPS == "1" && google_compute_global_forwarding_rule.http == {}
+    error_message = "Cloud Run itself is the only hop."
+  }
+  assert {
+    condition     = contains(output.next, "PROJECT=lectern-test NAME=lectern REGION=europe-west1 STATE_BUCKET=lectern-test-terraform scripts/release.sh") == false && length([for command in output.next : command if strcontains(command, "secrets versions add lectern-openai-api-key")]) == 1
+    error_message = "What is left to do is said, and what is done is not."
   }
 }
 
-run "a_push_changes_functions_only" {
+# Before the first release, by a pipeline that may change functions alone.
+run "nothing_is_released_yet" {
   command = plan
   variables {
+    images                    = {}
     pipeline_changes_platform = false
     load_balancer             = true
     public_url                = "https://learn.example.org"
   }
 
   assert {
+    condition     = length(google_cloud_run_v2_job.migrate) == 0 && length(google_sql_user.function) == 8
+    error_message = "Before the first release there is the platform, and nothing that runs."
+  }
+  assert {
+    condition     = contains(output.next, "PROJECT=lectern-test NAME=lectern REGION=europe-west1 STATE_BUCKET=lectern-test-terraform scripts/release.sh")
+    error_message = "The next step is a release."
+  }
+  assert {
     condition     = toset([for role in keys(google_project_iam_member.build) : role if can(regex("[aA]dmin$|[eE]ditor$|configWriter$", role))]) == toset(["roles/run.admin", "roles/eventarc.admin", "roles/cloudscheduler.admin"])
     error_message = "Without being allowed more, a push changes what belongs to functions."
-  }
-}
-
-run "everything_may_go" {
-  command = plan
-  variables {
-    protected = false
-  }
-
-  assert {
-    condition = !google_sql_database_instance.this.deletion_protection && !google_sql_database_instance.this.settings[0].deletion_protection_enabled && !google_sql_database_instance.this.settings[0].retain_backups_on_delete && google_firestore_database.live.delete_protection_state == "DELETE_PROTECTION_DISABLED" && google_firestore_database.live.deletion_policy == "DELETE" && google_storage_bucket.media.force_destroy && alltrue([
-    for secret in google_secret_manager_secret.this : !secret.deletion_protection])
-    error_message = "One switch lets go of all that holds data."
   }
 }
 
@@ -255,7 +231,7 @@ run "as_large_as_it_gets" {
     dreambridge     = { email = "owner@example.org", has_secret = true }
     probe_has_key   = true
     billing_account = "012345-6789AB-CDEF01"
-    repository      = { connection = "github", name = "lectern" }
+    repository      = { connection = "github", name = "example-lectern", branch = "release-1.0" }
   }
 
   assert {
@@ -303,7 +279,14 @@ run "as_large_as_it_gets" {
 
   # The pipeline.
   assert {
-    condition     = google_cloudbuild_trigger.push[0].substitutions["_PROBE_SECRET"] == "lectern-probe-key" && google_secret_manager_secret_iam_member.build_probes[0].secret_id == "lectern-probe-key" && google_cloudbuild_trigger.push[0].repository_event_config[0].push[0].branch == "^main$"
+    condition = alltrue([for trigger in google_cloudbuild_trigger.push : trigger.service_account == google_service_account.build.id && trigger.location == "europe-west1" && trigger.filename == "cloudbuild.yaml" &&
+      trigger.repository_event_config[0].repository == "projects/lectern-test/locations/europe-west1/connections/github/repositories/example-lectern" &&
+      trigger.repository_event_config[0].push[0].branch == "^release-1\\.0$" && trigger.substitutions == tomap({ _NAME = "lectern", _REGION = "europe-west1", _STATE_BUCKET = "lectern-test-terraform", _PROBE_SECRET = "lectern-probe-key" })
+    ]) && length(google_cloudbuild_trigger.push) == 1
+    error_message = "A push to that branch, and to no other, is released by its own account."
+  }
+  assert {
+    condition     = google_secret_manager_secret_iam_member.build_probes[0].secret_id == "lectern-probe-key"
     error_message = "A release asks the new tutor by the probe's key."
   }
   assert {
@@ -314,36 +297,4 @@ run "as_large_as_it_gets" {
     condition     = keys(output.dns) == ["A", "AAAA"]
     error_message = "The records of the host are told."
   }
-}
-
-run "wrong_by_itself" {
-  command = plan
-  variables {
-    project      = "Lectern"
-    name         = "le"
-    region       = "Europe"
-    state_bucket = "A bucket"
-    public_url   = "http://learn.example.org/"
-    images       = { chart = "i/chart" }
-    instances    = { web = 0 }
-    warm         = { render = 1 }
-    database     = { tier = "db-n1-standard-1" }
-    deleted_days = 3
-    root_email   = "root"
-    repository   = { connection = "git hub", name = "lectern" }
-  }
-  expect_failures = [
-    var.project, var.name, var.region, var.state_bucket, var.public_url, var.images, var.instances, var.warm, var.database, var.deleted_days, var.root_email, var.repository,
-  ]
-}
-
-run "wrong_together" {
-  command = plan
-  variables {
-    load_balancer   = true
-    dreambridge     = { email = "owner@example.org" }
-    trusted_origins = ["https://app.example.org/path"]
-    database        = { disk_limit_gb = 5 }
-  }
-  expect_failures = [var.load_balancer, var.dreambridge, var.trusted_origins, var.database]
 }
