@@ -164,7 +164,7 @@ func (o *observer) span(ctx context.Context, r conversation.Report) {
 	}
 	if r.Error != nil {
 		span.SetAttributes(attribute.String("error.type", fault.KindOf(r.Error).String()))
-		span.SetStatus(codes.Error, fault.Message(r.Error))
+		span.SetStatus(codes.Error, "")
 	}
 	span.End(trace.WithTimestamp(end))
 }

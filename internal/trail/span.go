@@ -88,9 +88,8 @@ func (s Span) End(err error) {
 		return
 	}
 	if err != nil {
-		kind := fault.KindOf(err).String()
-		s.span.SetAttributes(attribute.String("error.type", kind))
-		s.span.SetStatus(codes.Error, kind)
+		s.span.SetAttributes(attribute.String("error.type", fault.KindOf(err).String()))
+		s.span.SetStatus(codes.Error, "")
 	}
 	s.span.End()
 }

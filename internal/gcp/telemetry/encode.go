@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -76,16 +77,19 @@ func (m *message) span(s sdktrace.ReadOnlySpan) {
 		})
 	}
 	m.number(14, uint64(s.DroppedLinks())) //nolint:gosec // a count
-	m.in(15, func(m *message) {
-		m.text(2, s.Status().Description)
+	m.in(15, func(m *message) {            // without its text, in which clients quote
 		m.number(3, map[codes.Code]uint64{codes.Ok: 1, codes.Error: 2}[s.Status().Code])
 	})
 	m.flags(16, own)
 }
 
-// unsaid are attributes of clients that trace by themselves which may hold a secret: the
-// address of an upload that is under way is all that one needs to go on with it.
-var unsaid = map[attribute.Key]bool{"url.full": true, "url.query": true, "http.url": true, "http.target": true}
+// unsaid are attributes of clients that trace by themselves which may hold a secret, or what
+// people wrote: the address of an upload that is under way is all that one needs to go on
+// with it, and the text of an error quotes it.
+var unsaid = map[attribute.Key]bool{
+	"url.full": true, "url.query": true, "http.url": true, "http.target": true,
+	"exception.message": true, "exception.stacktrace": true,
+}
 
 func (m *message) attributes(field protowire.Number, all []attribute.KeyValue) {
 	for _, a := range all {
@@ -113,13 +117,13 @@ func (m *message) value(v attribute.Value) {
 	case attribute.STRINGSLICE:
 		m.in(5, func(m *message) {
 			for _, one := range v.AsStringSlice() {
-				m.in(1, func(m *message) { m.bytes(1, []byte(one)) })
+				m.in(1, func(m *message) { m.string(1, one) })
 			}
 		})
 	case attribute.STRING:
-		m.bytes(1, []byte(v.AsString()))
+		m.string(1, v.AsString())
 	default:
-		m.bytes(1, []byte(v.String())) // lists of numbers, which nobody makes
+		m.string(1, v.String()) // lists of numbers, which nobody makes
 	}
 }
 
@@ -135,9 +139,14 @@ func (m *message) bytes(field protowire.Number, b []byte) {
 	*m = protowire.AppendBytes(*m, b)
 }
 
+// string writes a text. One that is not UTF-8 would have the whole batch refused.
+func (m *message) string(field protowire.Number, s string) {
+	m.bytes(field, []byte(strings.ToValidUTF8(s, "\uFFFD")))
+}
+
 func (m *message) text(field protowire.Number, s string) {
 	if s != "" {
-		m.bytes(field, []byte(s))
+		m.string(field, s)
 	}
 }
 

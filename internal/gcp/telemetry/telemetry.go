@@ -60,7 +60,7 @@ func (s Settings) Open(ctx context.Context, service string) (Tracing, error) {
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(s.Ratio))),
 		sdktrace.WithResource(s.Resource(service)),
 		// What a request leaves is sent at its end; the rest soon, while there is a CPU.
-		sdktrace.WithBatcher(&exporter{to}, sdktrace.WithBatchTimeout(time.Second), sdktrace.WithExportTimeout(exportTime)),
+		sdktrace.WithBatcher(&exporter{to}, sdktrace.WithBatchTimeout(time.Second)),
 	)
 	otel.SetTracerProvider(belowRequests{TracerProvider: tracers})
 	otel.SetErrorHandler(complain())

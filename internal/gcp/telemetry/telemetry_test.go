@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,11 +10,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -23,19 +26,30 @@ import (
 // service is a collector of OTLP over HTTP; the first answers are as it is told.
 type service struct {
 	*httptest.Server
-	answers []int
+	answers []answer
 	calls   atomic.Int32
 	mu      sync.Mutex
 	got     []*collector.ExportTraceServiceRequest
 	headers http.Header
 }
 
-func serve(t *testing.T, answers ...int) *service {
+type answer struct {
+	status int
+	later  string // Retry-After
+	body   []byte
+}
+
+func serve(t *testing.T, answers ...answer) *service {
 	t.Helper()
 	s := &service{answers: answers}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n := int(s.calls.Add(1)); n <= len(s.answers) {
-			http.Error(w, "told to", s.answers[n-1])
+			a := s.answers[n-1]
+			if w.Header().Set("Content-Type", protobuf); a.later != "" {
+				w.Header().Set("Retry-After", a.later)
+			}
+			w.WriteHeader(a.status)
+			_, _ = w.Write(a.body)
 			return
 		}
 		body, err := io.ReadAll(r.Body)
@@ -81,10 +95,11 @@ func TestACollectorIsSentEverything(t *testing.T) {
 	inner.SetAttributes(
 		attribute.String("db.system.name", "postgresql"), attribute.Int64("n", -3), attribute.Bool("yes", true), attribute.Float64("share", 0.5),
 		attribute.StringSlice("reasons", []string{"stop", ""}), attribute.Int64Slice("numbers", []int64{1, 2}),
-		attribute.String("url.full", "https://storage.googleapis.com/upload?upload_id=secret"),
+		attribute.String("url.full", "https://storage.googleapis.com/upload?upload_id=secret"), attribute.String("cut", "na\xc3"),
 	)
+	inner.RecordError(errors.New("Put https://storage.googleapis.com/upload?upload_id=secret: EOF"))
 	inner.AddEvent("first token", trace.WithAttributes(attribute.Int("at", 1)))
-	inner.SetStatus(codes.Error, "unavailable")
+	inner.SetStatus(codes.Error, "Put https://storage.googleapis.com/upload?upload_id=secret: EOF") // as clients do
 	inner.End()
 	click.End()
 	if err := tracing.Flush(t.Context()); err != nil {
@@ -110,14 +125,14 @@ func TestACollectorIsSentEverything(t *testing.T) {
 		string(above.TraceId) != string(id[:]) || string(above.SpanId) != string(parent[:]) || above.Flags&1 != 1 || above.Status.Code != tracev1.Status_STATUS_CODE_UNSET {
 		t.Errorf("above: %v", above)
 	}
-	if below.Kind != tracev1.Span_SPAN_KIND_INTERNAL || string(below.ParentSpanId) != string(parent[:]) || below.Status.Code != tracev1.Status_STATUS_CODE_ERROR || below.Status.Message != "unavailable" ||
+	if below.Kind != tracev1.Span_SPAN_KIND_INTERNAL || string(below.ParentSpanId) != string(parent[:]) || below.Status.Code != tracev1.Status_STATUS_CODE_ERROR ||
 		below.EndTimeUnixNano < below.StartTimeUnixNano || time.Since(time.Unix(0, int64(below.StartTimeUnixNano))) > time.Hour ||
-		len(below.Events) != 1 || below.Events[0].Name != "first token" || below.Events[0].Attributes[0].Value.GetIntValue() != 1 ||
+		len(below.Events) != 2 || below.Events[0].Name != "exception" || below.Events[1].Name != "first token" || below.Events[1].Attributes[0].Value.GetIntValue() != 1 ||
 		len(below.Links) != 1 || string(below.Links[0].SpanId) != string(parent[:]) {
 		t.Errorf("below: %v", below)
 	}
 	text := below.String()
-	for _, want := range []string{`"postgresql"`, "int_value:-3", "bool_value:true", "double_value:0.5", `string_value:"stop"`, `"[1,2]"`} {
+	for _, want := range []string{`"postgresql"`, "int_value:-3", "bool_value:true", "double_value:0.5", `string_value:"stop"`, `"[1,2]"`, "\"na\ufffd\""} {
 		if !strings.Contains(strings.ReplaceAll(text, " ", ""), want) {
 			t.Errorf("%s is not in %s", want, text)
 		}
@@ -127,21 +142,67 @@ func TestACollectorIsSentEverything(t *testing.T) {
 	}
 }
 
-// A collector that is busy is asked once more; one that refuses is not.
+// A collector that is busy is asked once more; one that refuses, or wants more time than
+// there is, is not. What it refuses without an error is told.
 func TestABusyCollectorIsAskedAgain(t *testing.T) {
 	t.Parallel()
-	for answer, calls := range map[int]int32{503: 2, 429: 2, 400: 1} {
-		s := serve(t, answer)
+	partly, err := proto.Marshal(&collector.ExportTraceServiceResponse{PartialSuccess: &collector.ExportTracePartialSuccess{RejectedSpans: 1, ErrorMessage: "too old"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		answer
+		calls, spans int
+		told         string
+	}{
+		"busy":        {answer{status: 503}, 2, 1, ""},
+		"too many":    {answer{status: 429}, 2, 1, ""},
+		"much later":  {answer{status: 429, later: "30"}, 1, 0, "429"},
+		"refused":     {answer{status: 400}, 1, 0, "400"},
+		"not all":     {answer{status: 200, body: partly}, 1, 0, "too old"},
+		"all":         {answer{status: 200, body: []byte{10, 0}}, 1, 0, ""}, // partial_success is there, and empty
+		"in no words": {answer{status: 204}, 1, 0, ""},
+	} {
+		s := serve(t, c.answer)
 		tracing := open(t, Settings{Endpoint: s.URL, Ratio: 1})
 		_, span := tracing.Tracers.Tracer("test").Start(t.Context(), "POST /")
 		span.End()
-		if err := tracing.Flush(t.Context()); (err == nil) != (calls == 2) {
-			t.Errorf("%d: %v", answer, err)
+		if err := tracing.Flush(t.Context()); (err == nil) != (c.told == "") || err != nil && !strings.Contains(err.Error(), c.told) {
+			t.Errorf("%s: %v", name, err)
 		}
-		if s.calls.Load() != calls || len(s.spans()) != int(calls-1) {
-			t.Errorf("%d: %d calls, %d spans", answer, s.calls.Load(), len(s.spans()))
+		if int(s.calls.Load()) != c.calls || len(s.spans()) != c.spans {
+			t.Errorf("%s: %d calls, %d spans", name, s.calls.Load(), len(s.spans()))
 		}
 	}
+}
+
+type network func(*http.Request) (*http.Response, error)
+
+func (n network) RoundTrip(q *http.Request) (*http.Response, error) { return n(q) }
+
+// Who stops waiting takes nothing with him, and neither does a process that is frozen while
+// it sends: when it goes on, its time is over, and it tries again.
+func TestWhatIsSentOutlivesWhoWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var tries, sent atomic.Int32
+		frozenOnce := network(func(q *http.Request) (*http.Response, error) {
+			if tries.Add(1) == 1 {
+				<-q.Context().Done()
+			}
+			if err := q.Context().Err(); err != nil {
+				return nil, err
+			}
+			sent.Add(1)
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})
+		waiting, cancel := context.WithTimeout(t.Context(), tryTime/10)
+		defer cancel()
+		e := &exporter{Collector{URL: "http://collector/v1/traces", Client: &http.Client{Transport: frozenOnce}}}
+		if err := e.ExportSpans(waiting, tracetest.SpanStubs{{Name: "POST /"}}.Snapshots()); err != nil || tries.Load() != 2 || sent.Load() != 1 {
+			t.Errorf("%v after %d tries, %d of which got through", err, tries.Load(), sent.Load())
+		}
+	})
 }
 
 // Nobody waits for a collector that takes what it is sent and never answers.
