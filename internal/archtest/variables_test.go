@@ -49,7 +49,7 @@ var wrongs = []struct {
 	{map[string]any{"load_balancer": true}, "set public_url"},
 	{map[string]any{"repository": fields{"connection": "git hub", "name": "lectern"}}, "A connection and a repository"},
 
-	{map[string]any{"log_level": "LOUD"}, "DEBUG, INFO, WARN or ERROR"},
+	{map[string]any{"log_level": "WARN"}, "DEBUG or INFO"},
 	{map[string]any{"traces_ratio": 1.5}, "between 0 and 1"},
 	{map[string]any{"sweep_minutes": 7}, "an hour can be divided by"},
 

@@ -204,7 +204,7 @@ run "every_switch_of_another" {
 
     domain_restricted = true
     trusted_origins   = ["https://app.example.org", "https://lms.example.org:8443"]
-    log_level         = "WARN"
+    log_level         = "DEBUG"
     sweep_minutes     = 2
     instances         = { render = 3, courses = 1 }
     warm              = { web = 1 }
@@ -247,7 +247,7 @@ run "every_switch_of_another" {
   }
   assert {
     condition = (module.courses.environment.TRUSTED_ORIGINS == "https://app.example.org,https://lms.example.org:8443"
-      && module.web.environment.LOG_LEVEL == "WARN" && module.chat.environment.CHAT_ANSWERS_PER_USER == "0" && module.chat.environment.CHAT_STREAMS_PER_USER == "20"
+      && module.web.environment.LOG_LEVEL == "DEBUG" && module.chat.environment.CHAT_ANSWERS_PER_USER == "0" && module.chat.environment.CHAT_STREAMS_PER_USER == "20"
     && module.courses.environment.RENDERS_PER_USER == "2")
     error_message = "Origins, the log's level and limits are told."
   }
