@@ -300,13 +300,12 @@ func TestAsAnotherUser(t *testing.T) {
 	if err := errors.Join(os.Mkdir(theirs, 0o700), os.Chown(theirs, uid, gid)); err != nil {
 		t.Fatal(err)
 	}
-	hold(t, as(binary), filepath.Join(theirs, "data"), syscall.SIGKILL)
-	hold(t, as(binary), filepath.Join(theirs, "data"), syscall.SIGKILL)
-
 	ours := filepath.Join(open, "ours")
 	if err := start(t, ours).Stop(); err != nil {
 		t.Fatal(err)
 	}
+	hold(t, as(binary), filepath.Join(theirs, "data"), syscall.SIGKILL)
+	hold(t, as(binary), filepath.Join(theirs, "data"), syscall.SIGKILL)
 	cmd := as(binary)
 	cmd.Env = append(os.Environ(), helper+"="+ours)
 	out, err := cmd.Output()

@@ -325,6 +325,7 @@ func TestLimits(t *testing.T) {
 // When the caller goes away, or a limit is met, Poppler goes with the child.
 func TestNoProcessIsLeft(t *testing.T) {
 	t.Parallel()
+	needPoppler(t)
 	f := book(true)
 	for range 1500 {
 		f.pages = append(f.pages, f.pages[1])

@@ -21,14 +21,22 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// extractBytes reads a document in a child process, as it is done for people.
-func extractBytes(t *testing.T, format Format, data []byte, limits Limits) (*Document, error) {
+// needPoppler skips a test where it is not installed, but in CI.
+func needPoppler(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("pdftohtml"); err != nil && format == PDF {
+	if _, err := exec.LookPath("pdftohtml"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
 		t.Skip(err)
+	}
+}
+
+// extractBytes reads a document in a child process, as it is done for people.
+func extractBytes(t *testing.T, format Format, data []byte, limits Limits) (*Document, error) {
+	t.Helper()
+	if format == PDF {
+		needPoppler(t)
 	}
 	path := filepath.Join(t.TempDir(), "document")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
