@@ -4,6 +4,7 @@ module "auth" {
   function   = "auth"
   deployment = local.deployment
   invokers   = { everyone = "allUsers" }
+  ingress    = "INGRESS_TRAFFIC_ALL"
 
   # A hash of a password takes 19 MiB and 50 ms of a processor: six at once are HASH_MEMORY's
   # 128 MiB, twice that with what the collector has not taken yet, and the rest wait a second.

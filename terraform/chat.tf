@@ -4,6 +4,7 @@ module "chat" {
   function   = "chat"
   deployment = local.deployment
   invokers   = { everyone = "allUsers" }
+  ingress    = "INGRESS_TRAFFIC_ALL"
 
   # Answers go on when who asked has gone away, so the processor stays. Ten thousand answers
   # at once took 0.68 of a core and 940 MiB: a thousand, which is the most that Cloud Run

@@ -4,6 +4,7 @@ module "courses" {
   function   = "courses"
   deployment = local.deployment
   invokers   = { everyone = "allUsers" }
+  ingress    = "INGRESS_TRAFFIC_ALL"
 
   # Whoever watches a job holds a request open, and one of the 400 streams that an instance
   # has to Firestore. Idle it takes 45 MB, and hashing the secrets of programs 64 MiB.

@@ -35,6 +35,14 @@ run "by_default" {
   }
 
   assert {
+    condition = alltrue(concat(
+      [for f in [module.auth, module.chat, module.courses, module.web] : f.ingress == "INGRESS_TRAFFIC_ALL"],
+      [for f in [module.finalize, module.generate, module.ingest, module.render, module.sweep] : f.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY"],
+    ))
+    error_message = "From the internet nobody comes as far as to be asked who they are by a private function."
+  }
+
+  assert {
     condition = alltrue([for f in [module.auth, module.chat, module.courses, module.finalize, module.generate, module.ingest, module.render, module.sweep, module.web] :
     f.unchecked == false])
     error_message = "Cloud Run asks every caller for their right."
