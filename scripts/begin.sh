@@ -16,15 +16,15 @@ gcloud beta services identity create --service=eventarc.googleapis.com >/dev/nul
 number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)')
 gcloud projects add-iam-policy-binding "$PROJECT" --condition=None --role=roles/eventarc.serviceAgent \
   --member="serviceAccount:service-$number@gcp-sa-eventarc.iam.gserviceaccount.com" --format=none
-if gcloud storage buckets describe "gs://$STATE_BUCKET" --format='value(name)' >/dev/null 2>.release/error; then
+# The project's own are asked: a bucket of that name may be somebody else's, who would then
+# say which images run here.
+there=$(gcloud storage buckets list --filter="name=$STATE_BUCKET" --format='value(name)')
+if [ -n "$there" ]; then
   say "gs://$STATE_BUCKET is there"
-elif grep -qE 'not found|HTTPError 404' .release/error; then
+else
   say "making gs://$STATE_BUCKET in $REGION"
   gcloud storage buckets create "gs://$STATE_BUCKET" --location="$REGION" \
     --uniform-bucket-level-access --public-access-prevention
-else
-  cat .release/error >&2
-  exit 1
 fi
 # Each time, in case somebody has come between. Old states go after a hundred newer ones and 90 days.
 lifecycle=.release/lifecycle.json

@@ -33,6 +33,7 @@ type world struct {
 	BrokenMigration string
 	Broken, Dead    []string
 	Divided         string
+	Foreign         string
 
 	Acts, Seen []string
 	DieAt      int

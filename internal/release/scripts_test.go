@@ -73,6 +73,19 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// Somebody else's bucket is not taken for one's own: who writes there says which images run.
+func TestBeginNotInForeignBucket(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.change(func(w *world) { w.Foreign = "gs://lectern-prod-terraform" })
+	if said := r.fails("begin.sh"); !strings.Contains(said, "not available") {
+		t.Errorf("it says %s", said)
+	}
+	if _, err := os.Stat(filepath.Join(r.folder, "terraform", "backend.hcl")); err == nil {
+		t.Error("the state would be in a bucket of somebody else's")
+	}
+}
+
 // A release wants the variables of the first apply by hand: without them Terraform would
 // take the defaults.
 func TestNoReleaseWithoutVariables(t *testing.T) {

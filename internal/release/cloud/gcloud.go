@@ -48,11 +48,15 @@ func (c *call) gcloud() int {
 		}
 	case c.starts("storage", "cp", "-"):
 		return c.write(c.args[3])
-	case c.starts("storage", "buckets", "describe"):
-		if len(c.Objects[c.args[3]]) == 0 {
-			return c.fail("ERROR: (gcloud.storage.buckets.describe) %s not found: 404.", c.args[3])
+	case c.starts("storage", "buckets", "list"):
+		name := strings.TrimPrefix(c.flag("filter"), "name=")
+		if len(c.Objects["gs://"+name]) > 0 {
+			fmt.Println(name)
 		}
 	case c.starts("storage", "buckets", "create"):
+		if c.args[3] == c.Foreign {
+			return c.fail("ERROR: (gcloud.storage.buckets.create) HTTPError 409: The requested bucket name is not available.")
+		}
 		c.act("create %s", strings.Join(c.args[3:], " "))
 		c.Objects[c.args[3]] = []Version{{}}
 	case c.starts("storage", "buckets", "update"):

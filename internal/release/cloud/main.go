@@ -29,6 +29,7 @@ type World struct {
 	BrokenMigration string   // part of an image's name: it does not migrate
 	Broken          []string // parts of names: these do not pass the smoke test
 	Dead            []string // parts of names: these do not even start
+	Foreign         string   // a bucket that somebody else has
 	Divided         string   // a service whose people somebody has divided between two revisions
 
 	Acts  []string // all that changed something
