@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # terraform init -backend-config=bucket=PROJECT-terraform -backend-config=prefix=NAME
+  # terraform init -reconfigure -backend-config=backend.hcl, which scripts/begin.sh writes
   backend "gcs" {}
 }
 
