@@ -111,18 +111,18 @@ const turn = 7_732_901
 
 // alone sweeps unless another sweep is at work. Two would do no harm, only the
 // same work twice.
-func (s sweeper) alone(ctx context.Context) (report Report, survey Survey, err error) {
+func (s sweeper) alone(ctx context.Context) (report Report, survey *Survey, err error) {
 	conn, err := s.Pool.Acquire(ctx)
 	if err != nil {
-		return Report{}, Survey{}, postgres.Fault(err)
+		return Report{}, nil, postgres.Fault(err)
 	}
 	defer conn.Release()
 	var mine bool
 	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, turn).Scan(&mine); err != nil {
-		return Report{}, Survey{}, postgres.Fault(err)
+		return Report{}, nil, postgres.Fault(err)
 	}
 	if !mine {
-		return Report{Busy: true}, Survey{}, nil
+		return Report{Busy: true}, nil, nil
 	}
 	defer func() {
 		// The lock belongs to the connection; one that could not let go of it must not be used again.
@@ -137,12 +137,14 @@ func (s sweeper) alone(ctx context.Context) (report Report, survey Survey, err e
 	return report, survey, errors.Join(err1, err2)
 }
 
-// look makes the survey.
-func (s sweeper) look(ctx context.Context) (survey Survey, err error) {
-	var err1, err2 error
-	survey.Survey, err1 = s.runner.Look(ctx)
-	survey.BudgetsUsedUp, err2 = s.Ledger.UsedUp(ctx)
-	return survey, errors.Join(err1, err2)
+// look makes the survey. None is not one of an idle house, which metrics would take it for.
+func (s sweeper) look(ctx context.Context) (*Survey, error) {
+	work, err1 := s.runner.Look(ctx)
+	usedUp, err2 := s.Ledger.UsedUp(ctx)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	return &Survey{work, usedUp}, nil
 }
 
 // sweep does each part, whatever becomes of the others.

@@ -387,13 +387,13 @@ func TestASweepIsLogged(t *testing.T) {
 	h.start(t, "c1")
 	h.exec(t, `UPDATE job_steps SET changed_at = now() - interval '2 minutes', due_at = now() - interval '2 hours'`)
 	h.exec(t, `INSERT INTO ledger_months (organization_id, month, spent_micros, tokens_micros) VALUES ($1, date_trunc('month', now() AT TIME ZONE 'UTC')::date, 950, 950)`, organization)
-	sweep := func() (logtest.Line, int) {
+	run := func() (logtest.Line, int) {
 		ctx, log := logtest.Under(t.Context())
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil))
 		return log.One(t, "swept"), w.Code
 	}
-	line, _ := sweep()
+	line, _ := run()
 	for path, want := range map[string]float64{
 		"report.lost": 1, "report.stuck": 0, "survey.open_jobs": 1, "survey.queued_steps": 1, "survey.stuck_jobs": 1, "survey.budgets_used_up": 1,
 	} {
@@ -406,9 +406,24 @@ func TestASweepIsLogged(t *testing.T) {
 	}
 	h.exec(t, `UPDATE ledger_months SET spent_micros = 949, tokens_micros = 949`)
 	h.bucket.Fail(fault.New(fault.Unavailable, "The bucket is down."))
-	failed, status := sweep()
+	failed, status := run()
 	if status != http.StatusServiceUnavailable || failed.Text("report.error") == "" || *failed.Number("survey.budgets_used_up") != 0 {
 		t.Errorf("status %d, %v", status, failed)
 	}
 	logtest.Bound(t, line, failed)
+
+	other, err := h.db.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Release()
+	if _, err := other.Exec(t.Context(), `SELECT pg_advisory_lock($1)`, sweep.Turn); err != nil {
+		t.Fatal(err)
+	}
+	if busy, _ := run(); busy.Number("survey.queued_steps") != nil {
+		t.Errorf("one that found another at work says how all work stands: %v", busy)
+	}
+	if _, err := other.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, sweep.Turn); err != nil {
+		t.Fatal(err)
+	}
 }
