@@ -105,7 +105,7 @@ back() {
   released=$(recall released.json)
   if [ -n "$released" ]; then
     keep images.json "$released"
-    echo "✗ What served before serves on, and images.json names its images again. Settings that are applied wait for the next release." >&2
+    echo "✗ What served before serves on, and images.json names its images again. Settings that are applied wait for the next release, or for scripts/smoke.sh and scripts/traffic.sh." >&2
   else
     echo "✗ There was no release before this one: mend it and start again." >&2
   fi

@@ -59,4 +59,4 @@ again=$(about "$version" custom_fields.again)
 commit=$(about "$version" custom_fields.commit)
 keep images.json "$images" "commit=$commit"
 keep released.json "$images" "commit=$commit,again=${again:-$version}"
-say "Settings that are applied from now on wait for the next release: scripts/traffic.sh moves people over."
+say "Settings that are applied from now on wait for the next release, or for scripts/smoke.sh and scripts/traffic.sh."

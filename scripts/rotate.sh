@@ -86,7 +86,7 @@ roll() {
   for function in ${readers[$what]}; do
     there "$function" || continue
     follows "$function" || [ "$(newest "$function")" = "$(serving "$function")" ] ||
-      die "$NAME-$function has a newer revision than the one that serves: end that release first, by another one or by hand. Then: rotate.sh --again $what."
+      die "$NAME-$function has a newer revision than the one that serves: end that release by another one, or by terraform apply, scripts/smoke.sh and scripts/traffic.sh; what serves then reads the new version, too."
   done
   for function in ${readers[$what]}; do
     there "$function" || continue

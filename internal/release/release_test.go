@@ -2,6 +2,8 @@ package release
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -225,6 +227,18 @@ func TestRollback(t *testing.T) {
 	if !strings.HasSuffix(images["chat"], "v1") || !strings.HasSuffix(images["migrate"], "v2") {
 		t.Errorf("images.json has %v: the database's migrations do not go back", images)
 	}
+	// What is then applied by hand is tried, and moved to, without a release.
+	byHand := []byte("terraform -chdir=terraform apply -auto-approve\n")
+	if err := os.WriteFile(filepath.Join(r.folder, "scripts", "by-hand.sh"), byHand, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.must("by-hand.sh")
+	if got := r.world().serves("chat"); got != "v1" {
+		t.Errorf("chat serves %s", got)
+	}
+	r.must("smoke.sh")
+	r.must("traffic.sh")
+	r.world().stands(t, nil)
 	// Forward again with what is better.
 	r.change(func(w *world) { w.Broken = nil })
 	r.commit("v4", "chat")
