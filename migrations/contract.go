@@ -15,7 +15,7 @@ import (
 
 // firstRelease is the newest migration that the first release had: before it nobody was
 // ever served.
-const firstRelease = 6
+const firstRelease = 7
 
 // contractOf is how a migration says that it takes away what an earlier one replaced.
 var contractOf = regexp.MustCompile(`(?m)^-- contract of (\d{4})\b`)

@@ -295,7 +295,12 @@ func TestOldVideosAndSegmentsGo(t *testing.T) {
 
 	impatient := sweep.New(sweep.Deps{Callers: edgetest.Anyone, Pool: h.db, Ledger: &budget.Ledger{DB: h.db, Defaults: limits}, Mail: mail.Log{}, Queue: h.queue, Board: h.board, Bucket: h.bucket, SegmentAge: time.Nanosecond})
 	h.Handler = impatient
-	h.want(t, sweep.Report{Segments: 1})
+	for range 1000 { // each draws a sixteenth
+		if got, _ := h.sweep(t); got.Segments == 1 && !strings.Contains(h.keys(t), "segments/") {
+			return
+		}
+	}
+	t.Errorf("a segment is never old: %s", h.keys(t))
 }
 
 func TestWhatIsOutOfDateIsForgotten(t *testing.T) {

@@ -2,6 +2,7 @@ package film
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"lectern.dev/lectern/internal/blob"
@@ -11,13 +12,15 @@ import (
 const expireLimit = 500
 
 // Expire removes segments that were made before a time, and tells how many. One
-// that a film needs again is made again.
+// that a film needs again is made again. A call looks at a sixteenth of them, drawn by
+// lot: a list of all costs as much as it is long, and none of them is in a hurry.
 func Expire(ctx context.Context, bucket interface {
 	blob.Store
 	blob.Lister
 }, before time.Time,
 ) (int, error) {
-	segments, err := bucket.List(ctx, "segments/")
+	digit := "0123456789abcdef"[rand.N(16)] // names are hexadecimal hashes
+	segments, err := bucket.List(ctx, "segments/"+string(digit))
 	if err != nil {
 		return 0, err
 	}
