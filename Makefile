@@ -2,8 +2,10 @@
 
 .DEFAULT_GOAL := help
 SHELL := bash
-# Without it gRPC links html/template, and the linker then keeps every method of every SDK.
-export GOFLAGS := -tags=grpcnotrace $(GOFLAGS)
+# Without the tag gRPC links html/template, and the linker then keeps every method of every SDK.
+# The rest is how images are built: what lint has compiled, internal/weight need not.
+export GOFLAGS := -tags=grpcnotrace -trimpath $(GOFLAGS)
+export CGO_ENABLED ?= 0
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +21,7 @@ setup-test: ## install what is missing to test
 	@scripts/setup.sh test
 
 test: setup-test lint terraform ## every check and every test, as CI runs them
-	go test -race -shuffle=on -vet=off -timeout 20m -p 3 ./... # lint has vetted; one more than cores: many tests wait for a browser or a lease
+	CGO_ENABLED=1 go test -race -shuffle=on -vet=off -timeout 20m -p 3 ./... # lint has vetted; one more than cores: many tests wait for a browser or a lease
 
 lint: ## format, vet, staticcheck and the house rules
 	@scripts/lint.sh

@@ -33,7 +33,9 @@ func TestProbe(t *testing.T) {
 	}
 	h := open(t, house.Options{})
 	program := filepath.Join(t.TempDir(), "probe")
-	if out, err := exec.Command("go", "build", "-o", program, "../../chat/probe").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", program, "../../chat/probe")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as lint has compiled it
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
 	cmd := exec.CommandContext(t.Context(), program, "-url", h.URL(), "-n", "8", "-c", "2", "-json", "-expect-model", "the-backup")
