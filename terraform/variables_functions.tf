@@ -16,7 +16,7 @@ variable "log_level" {
 }
 
 variable "traces_ratio" {
-  description = "The share of requests that are traced where their caller does not say, from 0 to 1. Cloud Run says so for one request in ten seconds of each instance; a task is traced as what sent it was. 2.5 million spans a month are free."
+  description = "The share of requests that are traced where their caller does not say, from 0 to 1. Cloud Run says so for one request in ten seconds of each instance; a task is traced as what sent it was. An instance traces five a second at most. 2.5 million spans a month are free."
   type        = number
   default     = 1
 

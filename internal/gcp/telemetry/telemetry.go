@@ -28,7 +28,7 @@ type Settings struct {
 	Project  string   `env:"TELEMETRY_PROJECT"`           // id of the Google Cloud project that spans are sent to, by its Telemetry API; empty: none
 	Endpoint string   `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // a collector of OTLP over HTTP that spans, and the figures of chat, are sent to, such as http://127.0.0.1:4318, and not to TELEMETRY_PROJECT; empty: none
 	Headers  []string `env:"OTEL_EXPORTER_OTLP_HEADERS"`  // "name=value,…": what is sent along to that collector; secret
-	Ratio    float64  `env:"TRACES_RATIO, default=1"`     // share of requests, from 0 to 1, that is traced where the caller does not say; the platform does, and a task is traced as what sent it was
+	Ratio    float64  `env:"TRACES_RATIO, default=1"`     // share of requests, from 0 to 1, that is traced where the caller does not say (the platform does, and a task is traced as what sent it was); of an instance, five a second at most
 }
 
 // Google's own collector, and what a token for it must allow.
@@ -57,7 +57,7 @@ func (s Settings) Open(ctx context.Context, service string) (Tracing, error) {
 		return Tracing{}, err
 	}
 	tracers := sdktrace.NewTracerProvider(
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(s.Ratio))),
+		sdktrace.WithSampler(newSampler(s.Ratio)),
 		sdktrace.WithResource(s.Resource(service)),
 		// What a request leaves is sent at its end; the rest soon, while there is a CPU.
 		sdktrace.WithBatcher(&exporter{to}, sdktrace.WithBatchTimeout(time.Second)),
