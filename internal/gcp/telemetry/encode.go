@@ -88,7 +88,7 @@ func (m *message) span(s sdktrace.ReadOnlySpan) {
 // with it, and the text of an error quotes it.
 var unsaid = map[attribute.Key]bool{
 	"url.full": true, "url.query": true, "http.url": true, "http.target": true,
-	"exception.message": true, "exception.stacktrace": true,
+	"exception.message": true, "exception.stacktrace": true, "status.message": true, "error.message": true,
 }
 
 func (m *message) attributes(field protowire.Number, all []attribute.KeyValue) {

@@ -80,7 +80,7 @@ func (s Settings) Collector(ctx context.Context, path string) (Collector, error)
 	if base == "" && s.Project == "" {
 		return Collector{}, nil
 	}
-	c := Collector{Client: &http.Client{Transport: transport()}}
+	c := Collector{Client: &http.Client{Transport: transport(), CheckRedirect: stay}}
 	if base == "" {
 		c.Client.Transport = &oauth2.Transport{Source: &identity{ctx: context.WithoutCancel(ctx)}, Base: c.Client.Transport}
 		base = googleEndpoint
@@ -101,11 +101,18 @@ func (s Settings) Collector(ctx context.Context, path string) (Collector, error)
 	return c, nil
 }
 
+// stay has a redirect be the answer: followed, it would come to a GET without the spans,
+// whose page counts as thanks, or take the headers to somebody else.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 // transport keeps a connection for as long as one that was frozen with its process may be
-// alive on the other side.
+// alive on the other side. It speaks HTTP/1, which closes the connection of a call that got
+// no answer: HTTP/2 would have the next try on the same one, dead or not.
 func transport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost, t.IdleConnTimeout = 1, 20*time.Second
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
 	return t
 }
 
