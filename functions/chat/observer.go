@@ -137,7 +137,7 @@ func number(yes bool) int64 {
 // span tells of it within the trace of the request that began it, beside the spans of the
 // models that were asked for it.
 func (o *observer) span(ctx context.Context, r conversation.Report) {
-	above := trace.ContextWithRemoteSpanContext(ctx, trail.From(ctx).Span)
+	above := trace.ContextWithSpanContext(ctx, trail.From(ctx).Span)
 	end := time.Now()
 	_, span := o.tracer.Start(above, "invoke_agent "+r.Task, trace.WithTimestamp(end.Add(-r.TTLB)), trace.WithAttributes(
 		attribute.String("gen_ai.operation.name", "invoke_agent"),

@@ -14,6 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"lectern.dev/lectern/internal/conversation"
 	"lectern.dev/lectern/internal/fault"
 	"lectern.dev/lectern/internal/llm"
 	"lectern.dev/lectern/internal/logtest"
@@ -115,5 +116,18 @@ func TestATurnIsTold(t *testing.T) {
 	r.drain(ctx)
 	if flushed != 1 {
 		t.Errorf("flushed %d times at the end of the process", flushed)
+	}
+}
+
+// Below a span of this process a turn's is no beginning of a trace: it would count for one
+// where those that are traced in a second are counted.
+func TestATurnBeginsNoTrace(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	ctx, request := tracers.Tracer("test").Start(t.Context(), "POST /")
+	newObserver(Telemetry{Tracers: tracers}).span(ctx, conversation.Report{Task: "tutor@1"})
+	if parent := spans.Ended()[0].Parent(); parent.SpanID() != request.SpanContext().SpanID() || parent.IsRemote() {
+		t.Errorf("it is below %v, which is remote: %t", parent, parent.IsRemote())
 	}
 }
