@@ -22,9 +22,9 @@ type pkg struct {
 	Standard        bool
 	Deps            []string
 	Module          *struct {
-		Path, Version, Sum, GoVersion string
-		Main                          bool
-		Replace                       *struct{ Path, Version, Sum string }
+		Path, Version, Sum string
+		Main               bool
+		Replace            *struct{ Path, Version, Sum string }
 	}
 	GoFiles, CgoFiles, CFiles, HFiles, SFiles, SysoFiles, EmbedFiles []string
 	Error                                                            *struct{ Err string }
@@ -34,7 +34,11 @@ type pkg struct {
 // as the Dockerfile builds it, files with what they embed, and versions of modules. The
 // toolchain is the Dockerfile's.
 func images(ctx context.Context, root string) (map[string]image, error) {
-	programs, err := programs(root)
+	house, err := read(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	programs, err := programs(root, house.Module.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +52,10 @@ func images(ctx context.Context, root string) (map[string]image, error) {
 	}
 	made := map[string]image{}
 	for function, path := range programs {
-		made[function] = image{"Dockerfile": digest([]byte(without(string(dockerfile), target(function))))}
+		made[function] = image{
+			"Dockerfile": digest([]byte(without(string(dockerfile), target(function)))),
+			"go":         house.Go + string(house.Godebug),
+		}
 		for _, p := range append(graph[path].Deps, path) {
 			if err := made[function].add(root, graph[p]); err != nil {
 				return nil, fmt.Errorf("%s: %w", function, err)
@@ -58,8 +65,25 @@ func images(ctx context.Context, root string) (map[string]image, error) {
 	return made, nil
 }
 
+// module is what go.mod says of itself: its name, and how the language behaves in it.
+type module struct {
+	Module  struct{ Path string }
+	Go      string
+	Godebug json.RawMessage
+}
+
+func read(ctx context.Context, root string) (m module, err error) {
+	cmd := exec.CommandContext(ctx, "go", "mod", "edit", "-json")
+	cmd.Dir = root
+	said, err := cmd.Output()
+	if err != nil {
+		return m, told(err)
+	}
+	return m, json.Unmarshal(said, &m)
+}
+
 // programs are the mains of functions that are deployed, and of migrate.
-func programs(root string) (map[string]string, error) {
+func programs(root, module string) (map[string]string, error) {
 	found := map[string]string{}
 	mains, err := filepath.Glob(filepath.Join(root, "functions", "*", "cmd", "main.go"))
 	if err != nil {
@@ -73,14 +97,8 @@ func programs(root string) (map[string]string, error) {
 		return nil, fmt.Errorf("there is no functions/*/cmd/main.go in %s", root)
 	}
 	found["migrate"] = "/migrations/cmd/migrate"
-	cmd := exec.Command("go", "list", "-m")
-	cmd.Dir = root
-	module, err := cmd.Output()
-	if err != nil {
-		return nil, told(err)
-	}
 	for function := range found {
-		found[function] = strings.TrimSpace(string(module)) + found[function]
+		found[function] = module + found[function]
 	}
 	return found, nil
 }
@@ -122,7 +140,6 @@ func (i image) add(root string, p pkg) error {
 	case p.Module == nil:
 		return fmt.Errorf("%s is of no module", p.ImportPath)
 	case p.Module.Main:
-		i["go"] = p.Module.GoVersion
 		return i.addFiles(root, p)
 	case p.Module.Replace != nil && p.Module.Replace.Version == "":
 		return fmt.Errorf("%s is replaced by a folder, which is in no image", p.Module.Path)
@@ -163,7 +180,7 @@ func digest(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(cont
 // told is an error with what the command said.
 func told(err error) error {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return fmt.Errorf("go list: %s", cmp.Or(strings.TrimSpace(string(exit.Stderr)), exit.Error()))
+		return fmt.Errorf("the go command says: %s", cmp.Or(strings.TrimSpace(string(exit.Stderr)), exit.Error()))
 	}
 	return err
 }

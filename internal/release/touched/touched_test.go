@@ -86,6 +86,7 @@ func TestTouched(t *testing.T) {
 		"a migration":                    {"migrations/0001_init.sql", "CREATE TABLE b ();\n", "migrate"},
 		"a new migration":                {"migrations/0002_more.sql", "CREATE TABLE b ();\n", "migrate"},
 		"the language":                   {"go.mod", "module example.org/house\n\ngo 1.26.1\n", everything},
+		"how the language behaves":       {"go.mod", "module example.org/house\n\ngo 1.26.0\n\ngodebug panicnil=1\n", everything},
 		"how programs are built":         {"Dockerfile", strings.Replace(house["Dockerfile"], "make", "make all", 1), everything},
 		"the image of programs alone":    {"Dockerfile", strings.Replace(house["Dockerfile"], "COPY", "ADD", 1), "chat, migrate"},
 		"the image of those with a film": {"Dockerfile", house["Dockerfile"] + "RUN date\n", "render"},
