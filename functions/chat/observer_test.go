@@ -36,6 +36,7 @@ func TestATurnIsTold(t *testing.T) {
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	ses := r.session()
 	r.do("POST", "/v1/chat/sessions/"+ses+"/messages", map[string]any{"content": "A secret question"}, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01").Want(200)
+	eventually(t, func() bool { return len(spans.Ended()) == 1 }) // a turn is told after its last event
 	r.model.says(func(_ context.Context, _ llm.Request, say func(string) error) error {
 		_ = say("A secret ")
 		return fault.New(fault.Unavailable, "The language model does not answer.")
