@@ -197,10 +197,16 @@ func TestDeadlineRedispatches(t *testing.T) {
 func TestConcurrencyIsLimited(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int32
+	together := make(chan struct{}) // three have met
+	meet := sync.OnceFunc(func() { close(together) })
 	r := start(t, emulator.Options{}, emulator.QueueOptions{MaxConcurrent: 3}, func(int, http.ResponseWriter, *http.Request) {
 		n := now.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
+		if n == 3 {
+			meet()
+		}
+		<-together // however slowly they come
 		time.Sleep(3 * time.Millisecond)
 		now.Add(-1)
 	})
