@@ -62,7 +62,7 @@ func TestAStreamEndsWithItsReader(t *testing.T) {
 	exec(`UPDATE users SET role = 'learner' WHERE user_id = 'user_demoted'`)
 	exec(`UPDATE sign_ins SET expires_at = now() WHERE user_id = 'user_over'`)
 	exec(`INSERT INTO credential_revocations (auth_id, organization_id, revoked_by) VALUES ('cred_1', 'org_local', 'user_local')`)
-	limit := time.After(5 * time.Second)
+	limit := time.After(time.Minute) // 5 s, on a machine that does nothing else
 	for why, token := range readers {
 		if why == "" {
 			continue
@@ -73,7 +73,7 @@ func TestAStreamEndsWithItsReader(t *testing.T) {
 				t.Errorf("%s: the stream goes on with %+v", why, e)
 			}
 		case <-limit:
-			t.Fatalf("%s: the stream goes on after 5 s", why)
+			t.Fatalf("%s: the stream goes on", why)
 		}
 		if a := strict.do("GET", "/v1/jobs/"+job+"/events", nil, "Authorization", token); a.Code != 401 && a.Code != 403 {
 			t.Errorf("%s: asked again it answers %d", why, a.Code)
