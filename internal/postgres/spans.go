@@ -92,13 +92,9 @@ func (spans) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData)
 // TraceConnectEnd implements pgx.ConnectTracer.
 func (spans) TraceConnectEnd(ctx context.Context, d pgx.TraceConnectEndData) { endCall(ctx, d.Err) }
 
-// TraceAcquireStart implements pgxpool.AcquireTracer. Only a pool whose connections are
-// all in use lets anybody wait.
+// TraceAcquireStart implements pgxpool.AcquireTracer.
 func (spans) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
-	if !trail.Recording(ctx) {
-		return ctx
-	}
-	if stat := pool.Stat(); stat.AcquiredConns() < stat.MaxConns() {
+	if !trail.Recording(ctx) || !full(pool) {
 		return ctx
 	}
 	return beginCall(ctx, "wait for a connection")

@@ -83,29 +83,50 @@ func TestStatementsAreShownWithoutTheirValues(t *testing.T) {
 	}
 }
 
-// Who waits because all connections are in use sees it.
+// Who waits because all connections are in use, or being opened for others, sees it.
 func TestAWaitForAConnectionIsShown(t *testing.T) {
 	t.Parallel()
 	seen := tracetest.NewSpanRecorder()
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(seen)).Tracer("test")
-	db, err := postgres.Open(t.Context(), pgtest.URL(t), postgres.Options{MaxConns: 1, Role: postgres.Owner})
+	opening, opened := make(chan struct{}), make(chan struct{})
+	db, err := postgres.Open(t.Context(), pgtest.URL(t), postgres.Options{MaxConns: 1, Role: postgres.Owner, OnConnect: func(*pgx.Conn) error {
+		close(opening)
+		<-opened
+		return nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	var held *pgxpool.Conn
-	if held, err = db.Acquire(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	ctx, request := tracer.Start(t.Context(), "POST /")
 	gaveUp, giveUp := context.WithCancel(ctx)
 	giveUp()
+	var held *pgxpool.Conn
+	other := make(chan error, 1)
+	go func() {
+		held, err = db.Acquire(t.Context())
+		other <- err
+	}()
+	<-opening
+	if _, err := db.Exec(gaveUp, `SELECT 1`); err == nil {
+		t.Error("a connection that is not open")
+	}
+	close(opened)
+	if err := <-other; err != nil {
+		t.Fatal(err)
+	}
 	if _, err := db.Exec(gaveUp, `SELECT 1`); err == nil {
 		t.Error("a connection of nobody")
 	}
 	held.Release()
 	request.End()
-	if ended := seen.Ended(); len(ended) != 2 || ended[0].Name() != "wait for a connection" || ended[0].Status().Code != codes.Error {
-		t.Errorf("%v", ended)
+	ended := seen.Ended()
+	if len(ended) != 3 {
+		t.Fatalf("%v", ended)
+	}
+	for _, wait := range ended[:2] {
+		if wait.Name() != "wait for a connection" || wait.Status().Code != codes.Error {
+			t.Errorf("%v", wait)
+		}
 	}
 }

@@ -29,9 +29,15 @@ type waits struct{}
 
 type waitKey struct{}
 
-func (waits) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+// full tells whether who asks has to wait: all connections are in use, or being opened
+// for somebody else.
+func full(pool *pgxpool.Pool) bool {
 	stat := pool.Stat()
-	if stat.TotalConns()-stat.IdleConns() < stat.MaxConns() {
+	return stat.TotalConns()-stat.IdleConns() >= stat.MaxConns()
+}
+
+func (waits) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	if !full(pool) {
 		return ctx
 	}
 	return context.WithValue(ctx, waitKey{}, time.Now())
