@@ -136,7 +136,7 @@ func (t Trail) parent() string {
 
 // parseParent reads such a text; a malformed one is no span.
 func parseParent(s string) trace.SpanContext {
-	parts := strings.Split(s, "-")
+	parts := strings.SplitN(s, "-", 5) // a later version may have more of them, and anybody as many as a header holds
 	if len(parts) < 4 || !lowerHex(parts[0], 2) || parts[0] == "ff" || (parts[0] == "00" && len(parts) != 4) ||
 		!lowerHex(parts[1], 32) || !lowerHex(parts[2], 16) || !lowerHex(parts[3], 2) {
 		return trace.SpanContext{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,20 @@ func TestFollowingATrail(t *testing.T) {
 		t.Error("a trail that leads nowhere was followed")
 	} else {
 		nowhere.End(nil)
+	}
+}
+
+// A header that is all dashes costs no more than any other.
+func TestALongSpanIsNotTakenApart(t *testing.T) { // alone: it measures memory
+	h := http.Header{"Traceparent": {strings.Repeat("-", 64<<10)}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 16 {
+		trail.Of(h)
+	}
+	runtime.ReadMemStats(&after)
+	if spent := after.TotalAlloc - before.TotalAlloc; spent > 1<<20 {
+		t.Errorf("reading it 16 times allocates %d KiB", spent>>10)
 	}
 }
 
