@@ -22,7 +22,8 @@ const (
 )
 
 // ended writes the one line about an attempt: ids and figures, those included that were
-// measured meanwhile, and nothing that people or models have said.
+// measured meanwhile, and of what people or models have said no more than the error of a
+// failed one quotes, such as a lesson's title.
 func (r *Run) ended(ctx context.Context, outcome string, failure error) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
