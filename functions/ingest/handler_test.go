@@ -50,7 +50,7 @@ func newHouse(t *testing.T) *house {
 	h.Handler = ingest.New(ingest.Deps{
 		Callers: edgetest.Anyone,
 		DB:      db, Queue: tasks, Board: board, Bucket: h.bucket, TempDir: t.TempDir(),
-		Limits: extract.Limits{Wall: time.Minute, Silence: time.Minute, Memory: 1 << 30},
+		Limits: extract.Limits{Wall: 10 * time.Minute, Silence: 10 * time.Minute, Memory: 1 << 30},
 	})
 	_, err := h.db.Exec(t.Context(), `
 		INSERT INTO courses (course_id, organization_id, title, created_by)

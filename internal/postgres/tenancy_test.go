@@ -224,7 +224,7 @@ func TestDeadConnectionsAreReplaced(t *testing.T) {
 	for _, conn := range held {
 		pid := conn.Conn().PgConn().PID()
 		conn.Release()
-		if _, err := w.owner.Exec(t.Context(), `SELECT pg_terminate_backend($1, 5000)`, pid); err != nil {
+		if _, err := w.owner.Exec(t.Context(), `SELECT pg_terminate_backend($1, 60000)`, pid); err != nil {
 			t.Fatal(err)
 		}
 	}

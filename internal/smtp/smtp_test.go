@@ -66,7 +66,7 @@ func open(t *testing.T, change func(*gosmtp.Server)) *office {
 	t.Cleanup(func() { _ = o.server.Close() })
 	o.config = smtp.Config{
 		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, User: user, Password: password,
-		From: "Lectern <no-reply@lectern.example>", Timeout: 5 * time.Second, TLS: &tls.Config{RootCAs: roots},
+		From: "Lectern <no-reply@lectern.example>", Timeout: time.Minute, TLS: &tls.Config{RootCAs: roots},
 	}
 	return o
 }

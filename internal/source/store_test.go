@@ -492,7 +492,7 @@ func TestSearch(t *testing.T) {
 func TestALargeDocument(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.reader.Limits = extract.Limits{Wall: time.Minute, Silence: time.Minute, Memory: 1 << 30}
+	d.reader.Limits = extract.Limits{Wall: 10 * time.Minute, Silence: 10 * time.Minute, Memory: 1 << 30}
 	paragraph := strings.Repeat("The router lends an address to each device of the network. ", 18) + "\n\n"
 	s := d.read(t, "large.md", "# Large\n\n"+strings.Repeat(paragraph, 1100))
 	if s.State != source.Ready {
