@@ -107,10 +107,10 @@ type endpoint struct {
 // script runs a program that prints "ok" and a name for every check that held.
 func (e endpoint) script(t *testing.T, interpreter, file string) (held []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // interpreters start slowly beside browsers
 	defer cancel()
 	cmd := exec.CommandContext(ctx, interpreter, file)
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute
 	cmd.Env = append(os.Environ(), "BASE_URL="+e.url, "KEY="+e.key, "READER_KEY="+e.reader, "POOR_KEY="+e.poor, "CLIENT="+e.client, "NO_PROXY=*")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

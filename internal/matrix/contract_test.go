@@ -46,14 +46,14 @@ func TestContract(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, program, append([]string{
 				"--config-file", config, "run", w.URL() + "/openapi.json", "--seed", "1", "--max-examples", "4",
 				"--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off", "--request-timeout", "20",
 			}, args...)...)
 			cmd.Dir = t.TempDir() // it leaves a folder of notes
-			cmd.WaitDelay = 10 * time.Second
+			cmd.WaitDelay = time.Minute
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)

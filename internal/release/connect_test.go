@@ -40,10 +40,10 @@ func connect(t *testing.T, r *rig, remote string, env ...string) (out string, er
 	if err := os.WriteFile(filepath.Join(bin, "gcloud"), []byte(github), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // it waits for somebody, who here is quick
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // it waits for somebody, who here is quick
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(r.folder, "scripts/connect.sh"), remote)
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = time.Minute
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "WORLD="+r.folder, "PROJECT=lectern-prod", "CONNECT_PAUSE=0")
 	cmd.Env = append(cmd.Env, env...)
 	all, err := cmd.CombinedOutput()
