@@ -5,6 +5,7 @@ package weight
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -200,12 +202,21 @@ func resident(tb testing.TB, pid int) float64 {
 	return 0
 }
 
+// lastPort is where freePort looked last.
+var lastPort = rand.Int32N(10_000)
+
+// freePort is one that nothing is given by chance while a function starts, such as the
+// other end of who asks whether it has: those that the system gives lie above.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 10_000 {
+		port := 20_000 + int(atomic.AddInt32(&lastPort, 1)%10_000)
+		listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port)) // on every address, as functions do
+		if err == nil {
+			_ = listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	tb.Fatal("no port is free")
+	return 0
 }
