@@ -69,7 +69,7 @@ func (h *house) dieAt(t *testing.T, program string, survivor *instance, place, s
 	question := fmt.Sprintf(`{"id":"q_1","content":"%d words, one every 30 ms"}`, spokenWords)
 	victim := h.run(program, "CRASHPOINT="+place)
 	var asker, other transcript
-	_, _ = h.listen(t.Context(), victim, session, question, "", asker.give) // until it dies
+	_, _ = h.listenFor(t.Context(), patient, victim, session, question, "", asker.give) // until it dies
 	<-victim.exited
 	if status, ok := victim.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		t.Fatalf("it ended otherwise: %v: %s", victim.cmd.ProcessState, victim.log.String())
@@ -83,7 +83,7 @@ func (h *house) dieAt(t *testing.T, program string, survivor *instance, place, s
 
 	// Who heard of an answer reads on; who did not sends the question again.
 	if asker.events == nil {
-		if status, err := h.listen(t.Context(), survivor, session, question, "", asker.give); asker.events == nil {
+		if status, err := h.listenFor(t.Context(), patient, survivor, session, question, "", asker.give); asker.events == nil {
 			t.Fatalf("%d, %v", status, err)
 		}
 	}
@@ -104,7 +104,7 @@ func (h *house) dieAt(t *testing.T, program string, survivor *instance, place, s
 		next, whole = fmt.Sprintf(`{"parent":%q}`, asker.answer("")), asker.text()
 	}
 	var rest transcript
-	if status, err := h.listen(t.Context(), survivor, session, next, "", rest.give); status != 200 || err != nil || rest.last().name != "done" {
+	if status, err := h.listenFor(t.Context(), patient, survivor, session, next, "", rest.give); status != 200 || err != nil || rest.last().name != "done" {
 		t.Errorf("%d, %v: %s", status, err, &rest)
 	}
 	if whole += rest.text(); strings.Join(strings.Fields(whole), " ") != strings.TrimSpace(strings.Join(words(0, spokenWords), "")) {

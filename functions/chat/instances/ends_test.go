@@ -13,17 +13,17 @@ import (
 )
 
 // begun is an answer that is being made on an instance, with somebody who asked and
-// has seen some of it.
-func (h *house) begun(i *instance, n, pause int) (session, question string, asker *transcript, ended chan error) {
+// has seen some of it: the transcript is theirs until they have ended, and begins with start.
+func (h *house) begun(i *instance, n, pause int) (session string, start event, asker *transcript, ended chan error) {
 	session = h.session()
-	question = fmt.Sprintf(`{"id":%q,"content":"%d words, one every %d ms"}`, id.New(id.Message), n, pause)
+	question := fmt.Sprintf(`{"id":%q,"content":"%d words, one every %d ms"}`, id.New(id.Message), n, pause)
 	asker, ended = &transcript{}, make(chan error, 1)
-	some := make(chan struct{})
+	some := make(chan event, 1)
 	go func() {
-		_, err := h.listen(context.Background(), i, session, question, "", func(e event) error {
+		_, err := h.listenFor(context.Background(), patient, i, session, question, "", func(e event) error {
 			defer func() {
 				if len(asker.events) == 4 {
-					close(some)
+					some <- asker.events[0]
 				}
 			}()
 			return asker.give(e)
@@ -31,11 +31,11 @@ func (h *house) begun(i *instance, n, pause int) (session, question string, aske
 		ended <- err
 	}()
 	select {
-	case <-some:
+	case start = <-some:
 	case <-time.After(time.Minute):
 		h.t.Fatal("no answer comes")
 	}
-	return session, question, asker, ended
+	return session, start, asker, ended
 }
 
 // resume reads on with somebody until the end, wherever that is.
@@ -86,7 +86,7 @@ func TestKilled(t *testing.T) {
 		t.Errorf("%+v, %+v", got, asker.last())
 	}
 	var rest transcript
-	status, err := h.listen(t.Context(), two, session, fmt.Sprintf(`{"parent":%q}`, asker.answer("")), "", func(e event) error {
+	status, err := h.listenFor(t.Context(), patient, two, session, fmt.Sprintf(`{"parent":%q}`, asker.answer("")), "", func(e event) error {
 		if err := rest.give(e); err != nil || len(rest.events) < 10 {
 			return err
 		}
@@ -146,12 +146,12 @@ func TestFrozen(t *testing.T) {
 	h := newHouse(t)
 	one, two := h.start(), h.start()
 	time.Sleep(6 * time.Second)
-	session, _, asker, gone := h.begun(one, 10_000, 20)
+	session, start, asker, gone := h.begun(one, 10_000, 20)
 	one.signal(syscall.SIGSTOP)
-	other := transcript{events: asker.events[:1:1]}
+	other := transcript{events: []event{start}}
 	h.resume(two, session, &other)
 	one.signal(syscall.SIGCONT)
-	<-gone // by its own patience, or because it is told the end
+	<-gone // because it is told the end
 	h.resume(one, session, asker)
 	if got := h.same(&other, asker); got.State != "interrupted" {
 		t.Errorf("%+v", got)

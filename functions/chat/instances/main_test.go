@@ -229,12 +229,19 @@ type event struct{ id, name, data string }
 
 var errSilent = errors.New("nothing has come for too long")
 
-// listen reads an answer's events until give returns an error or the stream ends. A
-// question that is empty follows after the event last.
+// listen reads an answer's events until give returns an error or the stream ends, or
+// nothing has come for some seconds. A question that is empty follows after the event last.
 func (h *house) listen(ctx context.Context, i *instance, session, question, last string, give func(event) error) (status int, err error) {
+	return h.listenFor(ctx, 4*time.Second, i, session, question, last, give)
+}
+
+// patient is for who does not come again: on a busy machine seconds pass without an event.
+const patient = time.Minute
+
+func (h *house) listenFor(ctx context.Context, patience time.Duration, i *instance, session, question, last string, give func(event) error) (status int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(4*time.Second, func() { cancel(errSilent) })
+	silence := time.AfterFunc(patience, func() { cancel(errSilent) })
 	defer silence.Stop()
 	method, path, body := "GET", "/stream", ""
 	if question != "" {
@@ -259,7 +266,7 @@ func (h *house) listen(ctx context.Context, i *instance, session, question, last
 		return resp.StatusCode, nil
 	}
 	return resp.StatusCode, read(resp.Body, func(e event) error {
-		silence.Reset(4 * time.Second)
+		silence.Reset(patience)
 		return give(e)
 	})
 }
