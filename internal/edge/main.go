@@ -66,8 +66,8 @@ func bound(ctx context.Context, c net.Conn) context.Context {
 
 // Serve answers on the listener until ctx ends, then drains: it accepts nothing
 // new, closes Draining, waits at most 8 s for requests in flight and for the
-// handler's Drain (see Options), cancels what is left, and has the spans of all that sent
-// (see Traced). HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to cut
+// handler's Drain (see Options), cancels what is left, and has the spans of what has ended
+// sent (see Traced). HTTP/1 and cleartext HTTP/2 are both spoken. A drain that had to cut
 // something is logged, not returned: the process was told to stop and did.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	going := context.WithoutCancel(ctx)
