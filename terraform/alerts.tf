@@ -128,8 +128,11 @@ locals {
       title     = "the database's disk fills"
       severity  = "CRITICAL"
       functions = local.functions
-      # It grows by itself, up to its limit.
-      queries = ["max(cloudsql_googleapis_com:database_disk_bytes_used{${local.database_id}}) > ${floor(0.85 * var.database.disk_limit_gb * pow(1024, 3))}"]
+      # It grows by itself, up to its limit. Without one it is never as full as this, unless it does not grow.
+      queries = [var.database.disk_limit_gb == 0 ?
+        "max(cloudsql_googleapis_com:database_disk_utilization{${local.database_id}}) > 0.95" :
+        "max(cloudsql_googleapis_com:database_disk_bytes_used{${local.database_id}}) > ${floor(0.85 * var.database.disk_limit_gb * pow(1024, 3))}"
+      ]
       lasting = "900s"
     }
     database-cpu = {

@@ -17,8 +17,13 @@ locals {
   writer_price = local.model_prices[contains(keys(local.model_prices), local.writer) ? local.writer : replace(local.writer, local.dated, "")]
   voice_price  = local.model_prices[contains(keys(local.model_prices), local.speaker) ? local.speaker : replace(local.speaker, local.dated, "")]
 
-  # Alerts are made with the functions that they watch: here they are counted as if all were there.
-  alert_conditions = sum([for page, alert in merge(local.burn_alerts, local.state_alerts) : contains(var.alerts_off, page) ? 0 : length(alert.queries)]) + length(var.uptime_checks)
+  # Alerts are made with the functions that they watch: here they are counted as if all were
+  # there. Each is one condition, however many queries it has.
+  alert_conditions = length(setsubtract(concat(
+    keys(local.burn_alerts), keys(local.state_alerts),
+    length(var.uptime_checks) > 0 ? ["down"] : [],
+    var.public_url != "" && contains(var.uptime_checks, "web") ? ["certificate"] : [],
+  ), var.alerts_off))
 
   # The tutor's instances that never end: those that are kept warm, or the one that is asked
   # from outside whether it is there.

@@ -26,7 +26,7 @@ resource "google_monitoring_dashboard" "this" {
 }
 
 locals {
-  every_service = "service_name=~\"${var.name}-.+\""
+  every_service = "service_name=~\"${var.name}-(${join("|", sort(local.functions))})\"" # another Lectern's name may begin with this one's
 
   charts = [
     { title = "Requests a second, by function", unit = "1/s", queries = {
@@ -76,7 +76,7 @@ locals {
       "by target" = "histogram_quantile(0.95, sum by (target, le) (rate(${local.series.queue_age}_bucket{${local.run}}[1h])))"
     } },
     { title = "Tasks in queues", unit = "1", queries = {
-      "by queue_id"               = "max by (queue_id) (cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=~\"${local.queue_prefix}.+\"})"
+      "by queue_id"               = "max by (queue_id) (cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=~\"${local.queue_prefix}(${join("|", sort(keys(google_cloud_tasks_queue.this)))})\"})"
       "steps that wait"           = "sum(increase(${local.series.queue_steps}_sum{${local.run}}[30m])) / sum(increase(${local.series.queue_steps}_count{${local.run}}[30m]))"
       "jobs that wait for people" = "sum(increase(${local.series.jobs_waiting}_sum{${local.run}}[30m])) / sum(increase(${local.series.jobs_waiting}_count{${local.run}}[30m]))"
     } },

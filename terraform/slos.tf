@@ -45,7 +45,7 @@ locals {
       good      = "run_googleapis_com:request_count{${local.run},service_name=~\"${local.public_services}\",response_code_class!=\"5xx\"}"
       windows   = local.windows
     }
-  } : page => goal if length(setintersection(goal.functions, keys(local.images))) > 0 }
+  } : page => merge(goal, { functions = toset(goal.functions) }) }
 
   # How many times faster than it may the budget of 28 days is used up, in a long window and,
   # so that an alert ends soon after its cause, still in a short one.
@@ -100,7 +100,7 @@ locals {
       total = "metric.type=\"run.googleapis.com/request_count\" resource.labels.service_name=monitoring.regex.full_match(\"${local.public_services}\")"
       good  = "metric.type=\"run.googleapis.com/request_count\" resource.labels.service_name=monitoring.regex.full_match(\"${local.public_services}\") metric.labels.response_code_class!=\"5xx\""
     }
-  } : page => object if contains(keys(local.goals), page) }
+  } : page => object if length(setintersection(local.goals[page].functions, keys(local.images))) > 0 }
 }
 
 resource "google_monitoring_slo" "this" {

@@ -54,7 +54,7 @@ variable "uptime_checks" {
 }
 
 variable "billing_account" {
-  description = "Id of the billing account that pays for the project, such as 012345-6789AB-CDEF01. Empty: no budget is made. Who applies needs roles/billing.costsManager on it."
+  description = "Id of the billing account that pays for the project, such as 012345-6789AB-CDEF01. Empty: no budget is made. Who applies needs roles/billing.admin on it: the budget is made, and the pipeline let look at it."
   type        = string
   default     = ""
 

@@ -30,6 +30,11 @@ run "an_empty_platform_wakes_nobody" {
     condition     = length(google_logging_metric.this) == length(local.metrics) && length(google_logging_metric.this) > 25
     error_message = "The metrics are there before the functions: alerts need them to be known."
   }
+  # Counted as they will be, so that the cost is the same before and after the first release.
+  assert {
+    condition     = local.alert_conditions == 16
+    error_message = "${local.alert_conditions} alerts are counted as paid for."
+  }
   assert {
     condition     = length(google_billing_budget.this) == 0
     error_message = "A budget needs a billing account."
@@ -90,6 +95,11 @@ run "by_default" {
     error_message = "An alert asks whether its metric is known, which it is not when both are made."
   }
 
+  assert {
+    condition     = local.alert_conditions == length(google_monitoring_alert_policy.this) + length(google_monitoring_alert_policy.down)
+    error_message = "${local.alert_conditions} alerts are counted as paid for, and others are made: ${jsonencode(keys(google_monitoring_alert_policy.this))}"
+  }
+
   # What absence means: no series at all is no sweep.
   assert {
     condition     = strcontains(google_monitoring_alert_policy.this["dead-sweep"].conditions[0].condition_prometheus_query_language[0].query, "or vector(0)) < 0.5")
@@ -126,6 +136,16 @@ run "by_default" {
   assert {
     condition     = toset(keys(google_monitoring_slo.this)) == toset(["chat-broken", "chat-slow", "errors", "render-failing"])
     error_message = jsonencode(keys(google_monitoring_slo.this))
+  }
+
+  # Another Lectern's name may begin with this one's: its services and queues are not in the picture.
+  assert {
+    condition     = !strcontains(google_monitoring_dashboard.this.dashboard_json, "lectern-.+")
+    error_message = "The dashboard shows all whose names begin with lectern-."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.this["database-disk"].conditions[0].condition_prometheus_query_language[0].query, "database_disk_bytes_used{${local.database_id}}) > ${85 * pow(1024, 3)}")
+    error_message = "A disk may fill to 85 % of its limit."
   }
 
   # The dashboard has all metrics that nothing else asks.
@@ -173,6 +193,16 @@ run "people_are_told" {
     monthly_budget  = 40
     public_url      = "https://learn.example.org"
     uptime_checks   = ["web", "chat"]
+    database        = { disk_limit_gb = 0 }
+  }
+
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.this["database-disk"].conditions[0].condition_prometheus_query_language[0].query, "database_disk_utilization{${local.database_id}}) > 0.95")
+    error_message = "A disk without a limit is full from its first byte on: ${google_monitoring_alert_policy.this["database-disk"].conditions[0].condition_prometheus_query_language[0].query}"
+  }
+  assert {
+    condition     = local.alert_conditions == length(google_monitoring_alert_policy.this) + length(google_monitoring_alert_policy.certificate)
+    error_message = "${local.alert_conditions} alerts are counted as paid for."
   }
 
   assert {
