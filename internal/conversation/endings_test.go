@@ -161,9 +161,10 @@ func TestASilentModel(t *testing.T) {
 // F47: who stops an answer closes the model's connection at once; who only goes does not.
 func TestStopAndGo(t *testing.T) {
 	t.Parallel()
-	slow := openaitest.Reply{Text: strings.Repeat("word ", 40), Every: 10 * time.Millisecond}
+	left := make(chan struct{})
+	slow := openaitest.Reply{Text: strings.Repeat("word ", 40), Every: 10 * time.Millisecond, StallAt: 5, Until: left}
 	endless := slow
-	endless.StallAt, endless.Stall = 5, time.Hour
+	endless.Stall, endless.Until = time.Hour, nil
 	server := openaitest.NewFunc(t, func(r openaitest.Request) openaitest.Reply {
 		if lastSaid(r) == "Stop that." {
 			return endless
@@ -191,9 +192,11 @@ func TestStopAndGo(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	hangUp()
+	close(left)
 	if h := hear(t, d.tutor, ann, gone.ID, turn.Answer.ID, ""); h.message().State != Complete || h.text != slow.Text {
 		t.Errorf("after its reader had gone: %s %q", h.message().State, h.text)
 	}
+	d.over(t) // it is told of before the next one
 	took, tries := time.Hour, 0
 	for took > 100*time.Millisecond && tries < 20 { // a busy machine is given another try
 		took = d.stopped(t, server, slow.Text)
@@ -360,12 +363,11 @@ func TestWhatIsRemembered(t *testing.T) {
 	d := newDesk(t, says(nil, "ok"))
 	for _, p := range []account.Principal{ann, program} {
 		s := d.on(t, p, NewSession{})
-		d.ask(t, p, s.ID, Prompt{Content: "What is tea?"})
-		d.ask(t, p, s.ID, Prompt{Content: "And coffee?"})
-		d.ask(t, p, s.ID, Prompt{Content: strings.Repeat("A long story about water. ", 1200)})
-		d.ask(t, p, s.ID, Prompt{Content: "And milk?"}) // the conversation is summed up now
+		for _, content := range []string{"What is tea?", "And coffee?", strings.Repeat("A long story about water. ", 1200), "And milk?"} { // which has it summed up
+			d.ask(t, p, s.ID, Prompt{Content: content})
+			d.over(t) // what is remembered comes after the answer
+		}
 	}
-	d.over(t)
 	var got string
 	if err := d.pool.QueryRow(t.Context(), `SELECT string_agg(user_id || ' ' || kind || ' ' || content, ', ' ORDER BY created_at) FROM memories`).Scan(&got); err != nil || got != "usr_ann asked What is tea?, usr_ann asked And milk?" {
 		t.Errorf("%q %v", got, err)

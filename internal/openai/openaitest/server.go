@@ -41,7 +41,8 @@ type Reply struct {
 	Every   time.Duration // before each piece but the first
 	StallAt int           // the piece before which the server is silent for Stall; 0: the first
 	Stall   time.Duration
-	NoDone  bool // the stream ends without [DONE]
+	Until   <-chan struct{} // and until this is closed; nil: no longer
+	NoDone  bool            // the stream ends without [DONE]
 }
 
 // Usage is what the server says that it has counted, true or not.

@@ -25,6 +25,13 @@ func (r Reply) stream(w http.ResponseWriter, req *http.Request, request Request)
 			if said == r.StallAt {
 				pause = max(pause, r.Stall)
 			}
+			if said == r.StallAt && r.Until != nil {
+				select {
+				case <-r.Until:
+				case <-req.Context().Done():
+					return
+				}
+			}
 			if said++; !wait(req, pause) {
 				return
 			}
