@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	drainMargin = 2 * time.Second // of the time to drain, for handing over
+	drainMargin = 2 * time.Second // see Tutor.margin
 	drainTime   = 6 * time.Second // when ctx has no deadline
 )
 
@@ -32,7 +32,7 @@ func (t *Tutor) Drain(ctx context.Context) {
 		t.began.Wait()
 		close(done)
 	}()
-	wait := time.Until(end) - drainMargin
+	wait := time.Until(end) - t.margin
 	if t.p.Alone {
 		wait = 0
 	}

@@ -40,7 +40,8 @@ func TestReadingOn(t *testing.T) {
 	live := make([]*heard, 2)
 	var readers sync.WaitGroup
 	for i, tutor := range []*Tutor{d.tutor, other} {
-		readers.Go(func() { live[i] = hear(t, tutor, ann, s.ID, "", "") })
+		read := follow(t, tutor, ann, s.ID, "", "") // while it is made: the last step is still to come
+		readers.Go(func() { live[i] = listen(t, ann, read) })
 	}
 	said := int64(0)
 	for range 4 { // what was said is logged before more is
@@ -152,8 +153,10 @@ func TestHandedOver(t *testing.T) {
 	<-shown
 	waiting := make(chan *heard)
 	other := d.process(t, second)
-	go func() { waiting <- hear(t, other, ann, s.ID, "", "") }() // was reading there all the time
-	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	there := follow(t, other, ann, s.ID, "", "")
+	go func() { waiting <- listen(t, ann, there) }() // was reading there all the time
+	d.tutor.margin = time.Hour                       // all of the time to drain is for handing over, however long that takes
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	d.tutor.Drain(ctx)
 	if err := <-left; err == nil {

@@ -76,11 +76,9 @@ func TestNothingIsToldBeforeItIsKept(t *testing.T) {
 	go send()
 	<-reached
 	go send()
+	read := follow(t, d.tutor, ann, s.ID, "", "") // while it is made: it waits for its money
 	go func() {
-		read, err := d.tutor.Follow(as(t, ann), ann, s.ID, "", "")
-		if err == nil {
-			err = read(as(t, ann), func(Event) error { return errEnough })
-		}
+		err := read(as(t, ann), func(Event) error { return errEnough })
 		if errors.Is(err, errEnough) {
 			err = nil
 		}

@@ -42,6 +42,7 @@ type Tutor struct {
 	p         Parts
 	limit     time.Duration // of an answer
 	oneTry    time.Duration // to store its end
+	margin    time.Duration // of the time to drain, for handing over
 	summaries summarizer
 
 	mu       sync.Mutex
@@ -58,7 +59,7 @@ func New(p Parts) *Tutor {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Tutor{p: p, limit: hardLimit, oneTry: oneTry, making: map[relay.Answer]*making{}, ended: map[relay.Answer]*Message{}, gone: make(chan struct{})}
+	return &Tutor{p: p, limit: hardLimit, oneTry: oneTry, margin: drainMargin, making: map[relay.Answer]*making{}, ended: map[relay.Answer]*Message{}, gone: make(chan struct{})}
 }
 
 // Report is what is said of one turn, for operators.

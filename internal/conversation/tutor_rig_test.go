@@ -181,10 +181,21 @@ func (h *heard) bytes(t testing.TB) string {
 
 func hear(t testing.TB, tutor *Tutor, p account.Principal, session, answer, last string) *heard {
 	t.Helper()
+	return listen(t, p, follow(t, tutor, p, session, answer, last))
+}
+
+// follow finds the answer that is to be read; nil: nothing will come.
+func follow(t testing.TB, tutor *Tutor, p account.Principal, session, answer, last string) Reader {
+	t.Helper()
 	read, err := tutor.Follow(as(t, p), p, session, answer, last)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return read
+}
+
+func listen(t testing.TB, p account.Principal, read Reader) *heard {
+	t.Helper()
 	h := &heard{}
 	if read == nil {
 		return h
