@@ -373,18 +373,22 @@ func TestOutcomeUnknownOfAnAnswerThatEnded(t *testing.T) {
 func TestOutOfStep(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	here, there := h.relay(t, relay.Options{Lease: 300 * time.Millisecond}), h.relay(t, relay.Options{})
-	never, dropped, taken, kept := h.answer(t, here), h.answer(t, here), h.answer(t, here), h.answer(t, here)
+	way := &process{Beginner: h.pool(t)}
+	here, there := h.relay(t, relay.Options{DB: way, Lease: 300 * time.Millisecond}), h.relay(t, relay.Options{})
+	never := h.answer(t, here)
+	way.freeze() // until all are begun: however long that takes, it does not find their rows alone
+	dropped, taken, kept := h.row(t, relay.ID(here)), h.row(t, relay.ID(here)), h.row(t, relay.ID(here))
 	live := here.Begin(dropped, 0, make(causes, 1).cancel)
+	why := make(causes, 1)
+	silent := here.Begin(taken, 0, why.cancel)
+	defer silent.End()
+	well := here.Begin(kept, 0, make(causes, 1).cancel)
+	way.thaw()
 	must(t, live.Text("One, "))
 	_, err := live.Flush(t.Context())
 	must(t, err)
 	live.End() // and the row was not filled in
-	why := make(causes, 1)
-	silent := here.Begin(taken, 0, why.cancel)
-	defer silent.End()
 	h.exec(t, `UPDATE messages SET state = 'failed', finished_at = now() WHERE message_id = $1`, taken.Message)
-	well := here.Begin(kept, 0, make(causes, 1).cancel)
 	for a, want := range map[relay.Answer]string{never: "failed", dropped: "interrupted"} {
 		must(t, there.Follow(t.Context(), a, 0, new(transcript).give))
 		if got := h.get(t, a); got.State != want {

@@ -22,7 +22,8 @@ func TestDatabaseRestarts(t *testing.T) {
 
 	way := &process{Beginner: h.pool(t)}
 	other := &process{Beginner: h.pool(t)}
-	here, there := h.relay(t, relay.Options{DB: way, Lease: time.Second}), h.relay(t, relay.Options{DB: other})
+	// Who reads it doubts for ten seconds: a machine may take long to start a database.
+	here, there := h.relay(t, relay.Options{DB: way, Lease: time.Second}), h.relay(t, relay.Options{DB: other, Lease: time.Minute})
 	a := h.answer(t, here)
 	live := here.Begin(a, 0, make(causes, 1).cancel)
 	must(t, live.Text("One, "))
