@@ -21,6 +21,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"lectern.dev/lectern/internal/logtest"
 )
 
 // chromium is the one browser of all tests of this package; nil where none is installed.
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	log := &logWatch{}
-	slog.SetDefault(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))) // shown, it would hide what failed
+	slog.SetDefault(slog.New(logtest.Handler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))) // shown, it would hide what failed
 	if path, err := exec.LookPath("chromium"); err == nil {
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,

@@ -1,49 +1,74 @@
 package web
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
+
+// pipes are connections in memory, whose time is that of a test.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p pipes) Close() error { return nil }
+
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	p <- theirs
+	return ours, nil
+}
 
 // A completion that is silent for longer than the server's timeouts arrives; others
 // are held to them.
 func TestGatewayWaitsForCompletions(t *testing.T) {
 	t.Parallel()
-	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
+	chat := &url.URL{Scheme: "http", Host: "chat.test"}
+	site := New(Deps{Courses: chat, Auth: chat, Chat: chat, Transport: carrier(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
 		select {
 		case <-time.After(time.Second):
-			_, _ = w.Write(append(body, r.Header.Get("X-Stainless-Retry-Count")...))
 		case <-r.Context().Done():
+			return nil, r.Context().Err()
 		}
-	}))
-	t.Cleanup(chat.Close)
-	target, err := url.Parse(chat.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	deps := newFakeAPI("").serve(t)
-	deps.Chat = target
-	front := httptest.NewUnstartedServer(New(deps))
-	front.Config.ReadTimeout, front.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
-	front.Start()
-	t.Cleanup(front.Close)
+		text := string(body) + r.Header.Get("X-Stainless-Retry-Count")
+		return &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
+	})})
 	for path, want := range map[string]string{completions: "Hello2", "/v1/chat/sessions": ""} {
-		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, front.URL+path, strings.NewReader("Hello"))
-		r.Header.Set("X-Stainless-Retry-Count", "2")
-		got := ""
-		if res, err := http.DefaultClient.Do(r); err == nil {
-			body, _ := io.ReadAll(res.Body)
-			res.Body.Close()
-			got = string(body)
-		}
-		if got != want {
-			t.Errorf("%s answers %q, want %q", path, got, want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			dialled := make(pipes)
+			front := &http.Server{Handler: site, ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond}
+			go func() { _ = front.Serve(dialled) }()
+			defer close(dialled)
+			client := http.Client{Transport: &http.Transport{DialContext: dialled.dial, DisableKeepAlives: true}}
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://front.test"+path, strings.NewReader("Hello"))
+			r.Header.Set("X-Stainless-Retry-Count", "2")
+			got := ""
+			if res, err := client.Do(r); err == nil {
+				body, _ := io.ReadAll(res.Body)
+				res.Body.Close()
+				got = string(body)
+			}
+			if got != want {
+				t.Errorf("%s answers %q, want %q", path, got, want)
+			}
+		})
 	}
 }
