@@ -57,6 +57,7 @@ migrate=$(from_json <<<"$current" | image_of migrate)
 images=$(printf '%s\nmigrate %s\n' "$wanted" "$migrate" | merge | to_json)
 again=$(about "$version" custom_fields.again)
 commit=$(about "$version" custom_fields.commit)
-keep images.json "$images" "commit=$commit"
+# What serves is noted first: killed in between and run once more, it goes on to that, and not back to what was bad.
 keep released.json "$images" "commit=$commit,again=${again:-$version}"
+keep images.json "$images" "commit=$commit"
 say "Settings that are applied from now on wait for the next release, or for scripts/smoke.sh and scripts/traffic.sh."

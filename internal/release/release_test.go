@@ -299,6 +299,43 @@ func TestRollbackOfHalfARelease(t *testing.T) {
 	}
 }
 
+// One that is killed anywhere is started again and ends where it was going: not back at what
+// was bad.
+func TestRollbackKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	start := released(t)
+	start.commit("v2", "chat", "web")
+	start.must("release.sh")
+	start.change(func(w *world) { w.Acts = nil })
+	before := start.world()
+	start.must("rollback.sh")
+	acts := start.world().Acts
+	if len(acts) < 4 { // two functions, two lists
+		t.Fatalf("a roll-back is %q", acts)
+	}
+	for at, act := range acts[:len(acts)-1] {
+		t.Run(fmt.Sprintf("%d %s", at+1, act), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			w := before
+			w.DieAt = at + 1
+			r.put(w)
+			r.fails("rollback.sh")
+			r.change(func(w *world) { w.DieAt = 0 })
+			r.must("rollback.sh")
+			w = r.world()
+			for _, function := range functions {
+				if got := w.serves(function); got != "v1" {
+					t.Errorf("%s serves %s", function, got)
+				}
+			}
+			if w.kept("images.json") != w.kept("released.json") || strings.Contains(w.kept("released.json"), "v2") {
+				t.Errorf("released.json is %s\nand images.json %s", w.kept("released.json"), w.kept("images.json"))
+			}
+		})
+	}
+}
+
 // Where a revision is gone nobody is moved, so that nobody is left between two releases.
 func TestRollbackIsWholeOrRefused(t *testing.T) {
 	t.Parallel()
