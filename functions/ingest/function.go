@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"lectern.dev/lectern/internal/edge"
 	"lectern.dev/lectern/internal/gcp/gcs"
@@ -12,17 +11,13 @@ import (
 	"lectern.dev/lectern/internal/queue"
 )
 
-// deadline is how long Cloud Tasks waits for an answer: reading takes a minute at
-// most, fetching and storing little more.
-const deadline = 5 * time.Minute
-
 // Build makes the production handler; every wrong setting is reported at once.
 func Build(ctx context.Context) (http.Handler, error) {
 	var c Config
 	if err := edge.Load(ctx, &c); err != nil {
 		return nil, err
 	}
-	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{queue.Ingest: {URL: c.IngestURL, Deadline: deadline}})
+	work, err1 := c.Worker.Open(ctx, map[queue.Target]tasks.Function{queue.Ingest: {URL: c.IngestURL, Deadline: tasks.Longest}})
 	bucket, err2 := gcs.Open(ctx, gcs.Config{Bucket: c.Bucket})
 	tracing, err3 := c.Telemetry.Open(ctx, "ingest")
 	if err := errors.Join(err1, err2, err3); err != nil {

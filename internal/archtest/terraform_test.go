@@ -223,6 +223,26 @@ func TestTerraformIsMorePatientThanTheCode(t *testing.T) {
 			t.Errorf("Cloud Run ends a request to %s after %d s, before the runner gives its step up after %d s", target, timeout, limit+finish)
 		}
 	}
+	// Whoever sends a task says how long its queue waits for it, also who sends one again to itself.
+	senders, err := filepath.Glob(root + "/functions/*/function.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	for _, file := range senders {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, deadline := range regexp.MustCompile(`Deadline: ([\w.]+)`).FindAllStringSubmatch(string(text), -1) {
+			if sent++; deadline[1] != "tasks.Longest" {
+				t.Errorf("%s has a queue wait %s, and not tasks.Longest: what is cut before the runner gives up counts as no failure", file, deadline[1])
+			}
+		}
+	}
+	if sent < 10 {
+		t.Errorf("only %d deadlines were found", sent)
+	}
 	retries := inner(t, c.resources["google_cloud_tasks_queue.this"].Body, "retry_config")
 	// A worker that died keeps its step for half a minute, in which its task comes twice for nothing.
 	if attempts := c.number(retries, "max_attempts"); attempts < 3*failures+1 {
