@@ -312,6 +312,42 @@ func TestOutlineFollowsTheHeadings(t *testing.T) {
 	}
 }
 
+// Two sentences before the first chapter, or a chapter of two, are no lesson, however
+// many are wanted: they go with a neighbour, and no other chapter is joined for it.
+func TestEveryLessonHasEnoughToSay(t *testing.T) {
+	t.Parallel()
+	const little = "Bees are kept for honey. This guide is for people who begin."
+	much := strings.Repeat("A colony has one queen, who lays as many as two thousand eggs a day in summer. ", 5)
+	for name, c := range map[string]struct {
+		text string
+		want [][]string // the lessons' sections
+	}{
+		"the beginning": {"# Bees\n\n" + little + "\n\n## Colony\n\n" + much + "\n\n## Hive\n\n" + much, [][]string{{"s0", "s1"}, {"s2"}}},
+		"the end":       {"# Colony\n\n" + much + "\n\n# Hive\n\n" + much + "\n\n# Tools\n\n" + little, [][]string{{"s0"}, {"s1", "s2"}}},
+		"the whole":     {"# Bees\n\n" + little + "\n\n# Tools\n\n" + little, [][]string{{"s0", "s1"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := parse("en", c.text)
+			sections, err := json.Marshal(d.sections)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var a answers
+			ask(t, "outline", map[string]string{"language": "en", "lessons": "3", "sections": string(sections)}, d.opening, &a.outline)
+			var got [][]string
+			for _, m := range a.outline.Modules {
+				for _, l := range m.Lessons {
+					got = append(got, l.Sections)
+				}
+			}
+			if !slices.EqualFunc(got, c.want, slices.Equal) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestSpecialSlides(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]int{}

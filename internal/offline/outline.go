@@ -16,6 +16,7 @@ import (
 const (
 	wordsPerLesson = 1500 // when the brief names no number of lessons
 	maxLessons     = 10   // when the brief names no number of lessons
+	leastWords     = 40   // of a lesson; two or three sentences are none
 	moduleFrom     = 6    // lessons; fewer stand in one module
 	perModule      = 4    // lessons in a module when the document suggests no other division
 )
@@ -150,8 +151,9 @@ func shared(sections []section) []string {
 }
 
 // balance divides units, in order, into n groups of about the same number of words,
-// and prefers to divide where a high heading begins. Dynamic programming over the
-// least sum of squared deviations.
+// and prefers to divide where a high heading begins; into fewer where one of n would
+// have too little for a lesson. Dynamic programming over the least sum of squared
+// deviations.
 func balance(units []unit, n int) [][]unit {
 	words := make([]float64, len(units)+1)
 	for i, u := range units {
@@ -159,6 +161,9 @@ func balance(units []unit, n int) [][]unit {
 	}
 	target := words[len(units)] / float64(n)
 	cost := func(from, to int) float64 {
+		if words[to]-words[from] < leastWords && to-from < len(units) {
+			return math.Inf(1)
+		}
 		d := (words[to] - words[from] - target) / target
 		c := d * d
 		if from > 0 { // dividing inside a chapter costs more, the deeper the more
@@ -181,6 +186,9 @@ func balance(units []unit, n int) [][]unit {
 				}
 			}
 		}
+	}
+	for n > 1 && math.IsInf(least[n][len(units)], 1) {
+		n--
 	}
 	groups := make([][]unit, n)
 	for k, to := n, len(units); k > 0; k-- {
