@@ -19,11 +19,12 @@ import (
 	"lectern.dev/lectern/internal/source/sample"
 )
 
-// sampleFile, in the data folder, holds the sample course's id until it is done.
+// sampleFile, in the data folder, holds the sample course's id until it is done. Then
+// it is empty: the folder has had its sample course.
 const sampleFile = "sample"
 
-// writeSample writes the sample course when there is no course yet, by the way
-// that every document takes, or goes on with it when the last start did not get far.
+// writeSample writes the sample course the first time that a folder is served, by the
+// way that every document takes, or goes on with it when the last start did not get far.
 func writeSample(ctx context.Context, h *house.House, data string) {
 	progress := commission.NewProgress(os.Stdout)
 	token, err := h.Token(ctx, account.Local.User)
@@ -47,26 +48,22 @@ func writeSample(ctx context.Context, h *house.House, data string) {
 func makeSample(ctx context.Context, h *house.House, maker *commission.Maker, note string) (done bool, err error) {
 	begun, err := os.ReadFile(note)
 	id := string(begun)
-	if errors.Is(err, fs.ErrNotExist) {
-		known, _, err := course.List(ctx, h.Pool(), account.Local.Organization, "", 1)
-		if err != nil || len(known) > 0 {
-			return false, err
-		}
+	if errors.Is(err, fs.ErrNotExist) { // there may be courses all the same: by -from
 		if id, err = maker.Begin(ctx, []commission.Document{document()}, commission.Brief{}); err != nil {
 			return false, err
 		}
 		if err := os.WriteFile(note, []byte(id), 0o600); err != nil {
 			return false, err
 		}
-	} else if err != nil {
+	} else if err != nil || id == "" {
 		return false, err
 	} else if err := course.Exists(ctx, h.Pool(), account.Local.Organization, id); fault.Is(err, fault.NotFound) {
-		return false, os.Remove(note) // deleted before it was done: nobody wants it
+		return false, os.WriteFile(note, nil, 0o600) // deleted before it was done: nobody wants it
 	}
 	if err := maker.Finish(ctx, id, commission.Brief{}); err != nil {
 		return false, err
 	}
-	return true, os.Remove(note)
+	return true, os.WriteFile(note, nil, 0o600)
 }
 
 func document() commission.Document {
