@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +18,25 @@ import (
 // A house that is told to stop waits for no answer: nobody else could go on with it. What
 // was said is kept, for the next start to go on from.
 func TestStopsWhileAnAnswerIsMade(t *testing.T) {
-	model := openaitest.NewFunc(t, func(openaitest.Request) openaitest.Reply {
-		// Who waits, and may for 6 s, sees it end.
-		return openaitest.Reply{Pieces: []string{"Owls hunt", " at", " night."}, StallAt: 1, Stall: 3 * time.Second}
-	})
+	told := make(chan struct{}) // to stop
+	stream := openaitest.Reply{Pieces: []string{"Owls hunt", " at", " night."}}.Stream("owl")
+	first := strings.LastIndex(stream[:strings.Index(stream, `" at"`)], "\n\n") + 2
+	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, stream[:first])
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-told:
+		case <-r.Context().Done():
+		}
+		select {
+		case <-time.After(5 * time.Second): // who waits, and may for 6 s, sees it end
+			_, _ = io.WriteString(w, stream[first:])
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(model.Close)
+	t.Cleanup(model.CloseClientConnections)
 	t.Setenv("OPENAI_BASE_URL", model.URL+"/v1")
 	t.Setenv("OPENAI_API_KEY", "none")
 	h, stop := openUntil(t, house.Options{})
@@ -30,6 +47,7 @@ func TestStopsWhileAnAnswerIsMade(t *testing.T) {
 			t.Fatal("no answer comes")
 		}
 	}
+	close(told)
 	began := time.Now()
 	if err := stop(); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package house_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,7 +25,12 @@ func TestProbe(t *testing.T) {
 		words[i] = "word "
 	}
 	first := openaitest.New(t, openaitest.Error(http.StatusServiceUnavailable, "", "down"))
-	second := openaitest.New(t, openaitest.Reply{Pieces: words, Every: 10 * time.Millisecond})
+	second := openaitest.NewFunc(t, func(q openaitest.Request) openaitest.Reply {
+		if strings.Contains(fmt.Sprint(q.Body["messages"]), "from one to two hundred") { // is to be there still when it is met, and stopped
+			return openaitest.Reply{Repeat: 100, Text: "word ", Every: 100 * time.Millisecond}
+		}
+		return openaitest.Reply{Pieces: words, Every: 10 * time.Millisecond}
+	})
 	for name, value := range map[string]string{
 		"OPENAI_BASE_URL": first.URL + "/v1", "OPENAI_MODEL": "the-first",
 		"BACKUP_BASE_URL": second.URL + "/v1", "BACKUP_MODEL": "the-backup",
