@@ -85,6 +85,11 @@ func newWorld(t *testing.T) *world {
 	}
 	w.victim, w.stranger = w.settle(t, "victim"), w.settle(t, "stranger")
 	w.operator = w.furnish(t, tenant{name: "operator", id: account.Local.Organization, people: map[account.Role]string{account.Root: account.Local.User}})
+	for limit := time.Now().Add(time.Minute); w.tasks.Load() != 3; time.Sleep(10 * time.Millisecond) { // one for each, of its job
+		if time.Now().After(limit) {
+			t.Fatalf("%d tasks were sent", w.tasks.Load())
+		}
+	}
 	return w
 }
 
