@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -471,26 +470,31 @@ func TestStreamedRequestOnTheWire(t *testing.T) {
 // A connection serves one stream after the other.
 func TestConnectionsAreUsedAgain(t *testing.T) {
 	t.Parallel()
-	s := openaitest.New(t)
-	var connections atomic.Int32
-	dialer := &net.Dialer{}
-	server, err := openai.New(openai.Config{BaseURL: s.URL + "/v1", Client: &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			connections.Add(1)
-			return dialer.DialContext(ctx, network, address)
-		},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 20 {
-		if h := listen(t.Context(), openai.Model{Server: server}); h.err != nil {
-			t.Fatal(h.err)
+	synctest.Test(t, func(t *testing.T) { // in whose time the end of a body is never late
+		dialled, connections := make(pipes), 0
+		s := &http.Server{Handler: &openaitest.Script{}}
+		go func() { _ = s.Serve(dialled) }()
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			connections++
+			ours, theirs := net.Pipe()
+			dialled <- theirs
+			return ours, nil
+		}}
+		defer close(dialled)
+		defer transport.CloseIdleConnections()
+		server, err := openai.New(openai.Config{BaseURL: "http://models.test/v1", Client: &http.Client{Transport: transport}})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if n := connections.Load(); n > 5 {
-		t.Errorf("%d connections for 20 streams", n)
-	}
+		for range 20 {
+			if h := listen(t.Context(), openai.Model{Server: server}); h.err != nil {
+				t.Fatal(h.err)
+			}
+		}
+		if connections != 1 {
+			t.Errorf("%d connections for 20 streams", connections)
+		}
+	})
 }
 
 // What one event of a stream costs, in CPU time: the machine may be busy with others.

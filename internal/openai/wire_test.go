@@ -3,6 +3,7 @@ package openai_test
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -44,6 +45,21 @@ func says(body func(ctx context.Context) io.Reader) wire {
 func text(s string) wire {
 	return says(func(context.Context) io.Reader { return strings.NewReader(s) })
 }
+
+// pipes are connections in memory, for what a wire has none of.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p pipes) Close() error { return nil }
+
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // part of a body, after a silence. Like a connection it ends with its request.
 type part struct {
