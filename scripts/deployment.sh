@@ -11,6 +11,12 @@
 #                       goes back to, with every release before it in older versions
 set -euo pipefail
 shopt -s inherit_errexit
+case ${1:-} in
+  -h | --help) # of the script that reads this: what it says of itself, and nothing is done
+    sed -n '1d; /^#/!q; s/^# \{0,1\}//p' "scripts/$(basename "$0")"
+    exit
+    ;;
+esac
 : "${PROJECT:?is the Google Cloud project, such as PROJECT=lectern-prod $0}"
 REGION=${REGION:-europe-west1}
 NAME=${NAME:-lectern}

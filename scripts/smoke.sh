@@ -50,7 +50,7 @@ chats() { # by the probe that was built beside, or from its source
   $probe -url "$1" -n 0 -max-calls 40
 }
 
-if [ $# -gt 0 ]; then
+if [[ $# -gt 0 && $1 != -h && $1 != --help ]]; then
   set -euo pipefail
   : "${2:?is the address, such as https://lectern-chat-1234.europe-west1.run.app}"
   try "$1" "$2"

@@ -7,11 +7,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// Who asks a script how it is used is told so, and nothing is done.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	before := r.world()
+	for _, script := range []string{"apply", "begin", "connect", "images", "migrate", "release", "rollback", "rotate", "smoke", "traffic", "turn"} {
+		for _, flag := range []string{"-h", "--help"} {
+			said := r.must(script+".sh", flag)
+			if !strings.Contains(said, "\nUsage: ") || !strings.Contains(said, "scripts/"+script+".sh") || strings.Contains(said, "#") {
+				t.Errorf("%s %s says\n%s", script, flag, said)
+			}
+		}
+	}
+	if after := r.world(); !reflect.DeepEqual(after, before) {
+		t.Errorf("it has done something: %+v", after)
+	}
+}
 
 // Beginning again changes nothing that is there, and puts right what somebody has changed.
 func TestBegin(t *testing.T) {
