@@ -47,7 +47,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	set.StringVar(&o.brief.Title, "title", "", "`TITLE` of the course (default: from the document)")
 	set.StringVar(&o.brief.Audience, "audience", "", "`WHOM` the course is for")
 	set.StringVar(&o.brief.Language, "language", "", "language `TAG` of the course, such as en or pt-BR (default: the document's)")
-	set.IntVar(&o.brief.Lessons, "lessons", 0, "how many lessons; 0 lets the document decide")
+	set.IntVar(&o.brief.Lessons, "lessons", 0, "how many lessons, where the document has enough for them; 0 lets it decide")
 	set.BoolVar(&o.noSample, "no-sample", false, "do not write the sample course at the first start")
 	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
 		_, _ = io.WriteString(out, manual)
