@@ -22,7 +22,6 @@ import (
 func TestEveryStepIsClaimedOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.Lease = time.Minute // a slow machine must not lose one
 	const workers, steps = 50, 50
 	var news []job.NewStep
 	for i := range steps {
@@ -179,7 +178,7 @@ func TestWaitingJobRunsNothing(t *testing.T) {
 func TestLease(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.Lease, h.Beat = 600*time.Millisecond, 50*time.Millisecond
+	h.Lease = time.Hour // no machine stalls for so long: time passes by statements
 	j := h.start(t, "crs_1", step("write"))
 	working, release := make(chan struct{}), make(chan struct{})
 	first := make(chan error, 1)
@@ -191,10 +190,17 @@ func TestLease(t *testing.T) {
 		})
 	}()
 	<-working
-	for end := time.Now().Add(3 * h.Lease); time.Now().Before(end); {
+	for range 3 {
+		h.exec(t, `UPDATE job_steps SET lease_until = now() + $2::interval / 2 WHERE job_id = $1`, j.ID, h.Lease) // half of it has passed
 		if err := h.Execute(t.Context(), body(j, "write"), write); !unavailable(err) {
 			t.Fatalf("a step that is alive was taken: %v", err)
 		}
+		eventually(t, "it has its whole lease again", func() (whole bool) {
+			if err := h.pool.QueryRow(t.Context(), `SELECT lease_until > now() + $2::interval * 0.9 FROM job_steps WHERE job_id = $1`, j.ID, h.Lease).Scan(&whole); err != nil {
+				t.Fatal(err)
+			}
+			return whole
+		})
 	}
 	close(release)
 	if err := <-first; err != nil {
@@ -207,9 +213,10 @@ func TestLease(t *testing.T) {
 	if err := h.Execute(t.Context(), body(dead, "write"), write); !unavailable(err) {
 		t.Errorf("taken before the lease was over: %v", err)
 	}
-	eventually(t, "taken over", func() bool {
-		return h.Execute(t.Context(), body(dead, "write"), write) == nil
-	})
+	h.exec(t, `UPDATE job_steps SET lease_until = lease_until - $2::interval WHERE job_id = $1`, dead.ID, h.Lease)
+	if err := h.Execute(t.Context(), body(dead, "write"), write); err != nil {
+		t.Errorf("not taken when it is over: %v", err)
+	}
 	if got := h.stepState(t, dead, "write"); got != "succeeded/2/1" {
 		t.Errorf("the step is %s", got)
 	}
@@ -298,7 +305,19 @@ func TestCancelStopsTheWork(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.Beat, h.Lease = 0, 0
-	j := h.start(t, "crs_1", step("write"), step("review", "write"))
+	took := time.Hour
+	for try := 0; took > 2*time.Second && try < 10; try++ { // a busy machine is given another try
+		took = h.cancelWork(t, fmt.Sprint("crs_", try))
+	}
+	if took > 2*time.Second {
+		t.Errorf("the work went on for %v", took)
+	}
+}
+
+// cancelWork cancels a job that is at work, and tells how long that went on.
+func (h *house) cancelWork(t *testing.T, subject string) time.Duration {
+	t.Helper()
+	j := h.start(t, subject, step("write"), step("review", "write"))
 	working := make(chan struct{})
 	ended := make(chan time.Time, 1)
 	first := make(chan error, 1)
@@ -320,9 +339,7 @@ func TestCancelStopsTheWork(t *testing.T) {
 	if err != nil || got.State != job.Canceled {
 		t.Fatalf("%s, %v", got.State, err)
 	}
-	if took := (<-ended).Sub(canceled); took > 2*time.Second {
-		t.Errorf("the work went on for %v", took)
-	}
+	took := (<-ended).Sub(canceled)
 	if err := <-first; err != nil {
 		t.Errorf("the task of a canceled job comes again: %v", err)
 	}
@@ -340,6 +357,7 @@ func TestCancelStopsTheWork(t *testing.T) {
 	if _, err := h.Cancel(t.Context(), "org_other", j.ID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("another organization cancels: %v", err)
 	}
+	return took
 }
 
 // The steps that a worker adds while the cancel waits for it end too: one that

@@ -24,9 +24,9 @@ func TestAttemptsAndEndsAreLogged(t *testing.T) {
 		return 1234, 500, 60, nil
 	}
 	j := h.start(t, "crs_1", step("write/1"))
+	made := time.Now()
 	h.exec(t, `UPDATE job_steps SET due_at = now() - interval '90 seconds'`)
 	h.exec(t, `UPDATE jobs SET created_at = now() - interval '100 seconds'`)
-	made := time.Now()
 
 	fail := func(_ context.Context, _ *job.Run) (job.Result, error) {
 		return job.Result{}, fault.New(fault.Unavailable, "The model is down.")
