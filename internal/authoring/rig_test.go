@@ -65,7 +65,7 @@ func newHouse(t *testing.T, model llm.Model, documents ...string) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), queue: &queue.Memory{}, bucket: &blob.Memory{}}
 	db := pgtest.As(t, h.db, postgres.System)
-	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: &live.Memory{}, Beat: 50 * time.Millisecond, Lease: time.Second}
+	h.runner = &job.Runner{DB: db, Queue: h.queue, Board: &live.Memory{}, Beat: 50 * time.Millisecond, Lease: time.Minute}
 	h.agents = &authoring.Agents{DB: db, Library: source.Library{DB: db}, Model: model}
 	h.course = h.newCourse(t, documents...)
 	return h
