@@ -36,7 +36,7 @@ async function seek(at) {
 	const shown = new Promise(ok => v.requestVideoFrameCallback(ok)), there = event('seeked')
 	v.currentTime = at
 	await there
-	await Promise.race([shown, new Promise(ok => setTimeout(ok, 300))]) // no callback when the picture stays the same
+	await Promise.race([shown, new Promise(ok => setTimeout(ok, 3000))]) // no callback when the picture stays the same
 	g.drawImage(v, 0, 0)
 	const p = g.getImageData(0, 0, 1920, 1080).data
 	let dark = 0
