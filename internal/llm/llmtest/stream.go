@@ -61,7 +61,7 @@ func RunStream(t *testing.T, m llm.Streamer, req llm.Request) {
 		if !fault.Is(err, fault.Unavailable) || len(got.pieces) > 0 {
 			t.Errorf("%d pieces, kind %v of %v", len(got.pieces), fault.KindOf(err), err)
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("went on for %v", took)
 		}
 	})
