@@ -113,7 +113,7 @@ resource "google_cloud_run_v2_job" "migrate" {
   }
 
   lifecycle {
-    ignore_changes = [client, client_version]
+    ignore_changes = [client, client_version, template[0].labels] # marks of gcloud's, by which scripts/migrate.sh gives it its image
   }
 
   # It admits functions' users, so that they must be there.

@@ -100,6 +100,37 @@ func TestTerraformLetsTheDiskGrow(t *testing.T) {
 	}
 }
 
+// What gcloud marks when a script has it change a service or the job is gcloud's: Terraform
+// would take it away again, by new revisions of functions that no commit has touched.
+func TestTerraformLeavesTheScriptsMarks(t *testing.T) {
+	t.Parallel()
+	for folder, name := range map[string]string{"/terraform": "google_cloud_run_v2_job.migrate", "/terraform/modules/function": "google_cloud_run_v2_service.this"} {
+		ignored := map[string]bool{}
+		list, problems := hcl.ExprList(inner(t, readTerraform(t, root+folder).resources[name].Body, "lifecycle").Attributes["ignore_changes"].Expr)
+		if problems.HasErrors() {
+			t.Fatal(problems)
+		}
+		for _, expression := range list {
+			path, problems := hcl.AbsTraversalForExpr(expression)
+			if problems.HasErrors() {
+				t.Fatal(problems)
+			}
+			words := path.RootName()
+			for _, step := range path[1:] {
+				if attribute, is := step.(hcl.TraverseAttr); is {
+					words += "." + attribute.Name
+				}
+			}
+			ignored[words] = true
+		}
+		for _, mark := range []string{"client", "client_version", "template.labels"} {
+			if !ignored[mark] {
+				t.Errorf("%s takes away the %s that gcloud has set", name, mark)
+			}
+		}
+	}
+}
+
 // What the example says, and what it would say without its comment signs, are variables
 // that there are, of their types.
 func TestExampleIsUnderstood(t *testing.T) {

@@ -117,9 +117,10 @@ resource "google_cloud_run_v2_service" "this" {
   }
 
   # Which revision serves is the pipeline's: it moves people over when the new one has
-  # passed its smoke test (scripts/release.sh). The first one serves at once.
+  # passed its smoke test (scripts/release.sh). The first one serves at once. And gcloud, by
+  # which scripts change a service, leaves marks on it.
   lifecycle {
-    ignore_changes = [traffic, client, client_version]
+    ignore_changes = [traffic, client, client_version, template[0].labels]
   }
 
   depends_on = [google_secret_manager_secret_iam_member.reader]
