@@ -135,7 +135,7 @@ func stopAt(t *testing.T, stage string) {
 	begin := time.Now()
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	_ = cmd.Wait()
-	if cmd.ProcessState.ExitCode() != 1 || time.Since(begin) > 9*time.Second || !strings.Contains(stderr.String(), "stopped before the course was done") {
+	if cmd.ProcessState.ExitCode() != 1 || tooLong(time.Since(begin), stderr.String()) || !strings.Contains(stderr.String(), "stopped before the course was done") {
 		t.Errorf("code %d after %v: %s", cmd.ProcessState.ExitCode(), time.Since(begin), stderr.String())
 	}
 	if entries, _ := os.ReadDir(folder); len(entries) != 1 {

@@ -223,9 +223,15 @@ func (r *running) stop(t *testing.T) {
 	if err := r.cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v: %s", err, r.stderr.String())
 	}
-	if took := time.Since(begin); took > 9*time.Second {
-		t.Errorf("it took %v to stop", took)
+	if took := time.Since(begin); tooLong(took, r.stderr.String()) {
+		t.Errorf("it took %v to stop: %s", took, r.stderr.String())
 	}
+}
+
+// tooLong tells that who was told to stop took more time than a platform gives, 9 s on a
+// machine that does nothing else, or cut what was under way.
+func tooLong(took time.Duration, said string) bool {
+	return took > time.Minute || strings.Contains(said, "cut at the end of the drain")
 }
 
 // dataFolder is one that the database's own user may enter.
