@@ -158,8 +158,8 @@ func start(tb testing.TB, binary string) (took time.Duration, residentMiB float6
 		_ = cmd.Wait()
 	}()
 	url := fmt.Sprintf("http://127.0.0.1:%d/healthz", port)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
-	for time.Since(begin) < 20*time.Second {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	for time.Since(begin) < time.Minute {
 		resp, err := client.Get(url)
 		if err != nil {
 			time.Sleep(200 * time.Microsecond)
