@@ -1,7 +1,6 @@
 package migrations_test
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -20,12 +19,7 @@ import (
 
 func owner(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(context.Background(), url, postgres.Options{Role: postgres.Owner})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return pool
+	return pgtest.Open(t, url, postgres.Options{Role: postgres.Owner})
 }
 
 // version is the newest migration that is noted; -1: there is nothing to note it in.

@@ -13,8 +13,7 @@ import (
 // mayBuild are the functions that build SQL, which nothing that people write reaches.
 var mayBuild = map[string]string{
 	"internal/postgres/cluster.EnsureDatabase": "a database's name is no parameter; it is quoted",
-	"internal/postgres/pgtest.URL":             "a database's name is no parameter; it is a number of ours",
-	"internal/postgres/pgtest.Empty":           "the same",
+	"internal/postgres/pgtest.database":        "a database's name is no parameter; it is a number of ours",
 	"migrations.admit":                         "a grant takes no parameters; the user's name is quoted",
 	"migrations.Verify":                        "each is a constant of the table wrongs",
 }

@@ -29,7 +29,20 @@ import (
 // tests of a process. Without Postgres the test is skipped, and fails where CI is set.
 func New(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(context.Background(), URL(t), postgres.Options{MaxConns: 8, Role: postgres.Owner})
+	return Open(t, URL(t), postgres.Options{MaxConns: 8, Role: postgres.Owner})
+}
+
+// As gives another pool on the database of a pool of New, in the role of a function:
+// what is under test works on it, while the test itself looks at everything.
+func As(t testing.TB, pool *pgxpool.Pool, role postgres.Role) *pgxpool.Pool {
+	t.Helper()
+	return Open(t, pool.Config().ConnString(), postgres.Options{MaxConns: 8, Role: role})
+}
+
+// Open gives a pool on a database that stands already; it closes when the test ends.
+func Open(t testing.TB, url string, options postgres.Options) *pgxpool.Pool {
+	t.Helper()
+	pool, err := postgres.Open(context.Background(), url, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,41 +50,23 @@ func New(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// As gives another pool on the database of a pool of New, in the role of a function:
-// what is under test works on it, while the test itself looks at everything.
-func As(t testing.TB, pool *pgxpool.Pool, role postgres.Role) *pgxpool.Pool {
-	t.Helper()
-	other, err := postgres.Open(context.Background(), pool.Config().ConnString(), postgres.Options{MaxConns: 8, Role: role})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(other.Close)
-	return other
-}
-
-var serial atomic.Int64
-
 // URL is New for tests that open their own pools or start processes.
 func URL(t testing.TB) string {
 	t.Helper()
-	s, err := shared()
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	name := fmt.Sprintf("test_%d", serial.Add(1))
-	if err := s.clone(name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.drop(name) })
-	return s.cluster.URL(name)
+	return database(t, (*server).clone)
 }
 
 // Empty gives the URL of a database without anything in it.
 func Empty(t testing.TB) string {
 	t.Helper()
+	return database(t, func(s *server, name string) error { return s.cluster.EnsureDatabase(context.Background(), name) })
+}
+
+var serial atomic.Int64
+
+// database is one of the test's own, as it is made.
+func database(t testing.TB, made func(s *server, name string) error) string {
+	t.Helper()
 	s, err := shared()
 	if err != nil {
 		if os.Getenv("CI") != "" {
@@ -80,7 +75,7 @@ func Empty(t testing.TB) string {
 		t.Skip(err)
 	}
 	name := fmt.Sprintf("test_%d", serial.Add(1))
-	if err := s.cluster.EnsureDatabase(context.Background(), name); err != nil {
+	if err := made(s, name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.drop(name) })

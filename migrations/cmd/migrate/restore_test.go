@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"lectern.dev/lectern/internal/postgres"
 	"lectern.dev/lectern/internal/postgres/cluster"
+	"lectern.dev/lectern/internal/postgres/pgtest"
 	"lectern.dev/lectern/migrations"
 )
 
@@ -53,12 +53,7 @@ func TestPointInTimeRecovery(t *testing.T) {
 	}
 	open := func(url string) *pgxpool.Pool {
 		t.Helper()
-		pool, err := postgres.Open(context.Background(), url, postgres.Options{Role: postgres.Owner})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(pool.Close)
-		return pool
+		return pgtest.Open(t, url, postgres.Options{Role: postgres.Owner})
 	}
 	do := func(pool *pgxpool.Pool, statements ...string) {
 		t.Helper()
